@@ -1,0 +1,234 @@
+"""The source interface: what an adapter implements and what it returns.
+
+Small, and split by ability. An ability is a method set that an adapter has (`SupportsQuery`, `SupportsLocalScan`, …);
+there is no list of flags beside it.
+
+The contract:
+
+1. A predicate that is not in `Scan.residual` holds for every returned row under DuckDB's semantics.
+2. `ScanRequest.limit` is honoured only with an empty residual; otherwise it is ignored.
+3. `read` yields batches whose schema is exactly `Scan.schema`.
+4. An unhandled failure is an error of `adapters.errors`, never fewer rows.
+5. `CancelToken.cancel` may come from any thread while a reader blocks; the statement at the source ends, and the
+   blocked reader raises.
+6. Every method may be called from several threads at once; each open reader has its own connection.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.errors import QueryCancelled
+
+if TYPE_CHECKING:
+    from adapters.sql.dialect import SourceDialect
+
+
+class Collation(enum.Enum):
+    """How a source compares a text column, seen from DuckDB's comparison by bytes."""
+
+    BINARY = "binary"  # equality and order are by bytes
+    LOCALE = "locale"  # equality is by bytes, order is by a locale
+    INSENSITIVE = "insensitive"  # equal bytes are equal there, but so are other strings: a superset
+    UNKNOWN = "unknown"  # nothing is promised
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table inside one source, in the source's exact case."""
+
+    schema: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`type` is the Arrow type that values arrive as; `source_type` is the source's own spelling, such as char(3)."""
+
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    source_type: str = ""
+    collation: Collation = Collation.BINARY
+    required_filter: bool = False  # the table can be read only with =, IN on this column
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    columns: tuple[str, ...]
+    references: TableName
+    referenced_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: TableName
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    comment: str | None = None
+
+    def column(self, name: str) -> Column:
+        """The column of that exact name; KeyError without one."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+PredicateOp = Literal["=", "<>", "<", "<=", ">", ">=", "in", "is null", "is not null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """`column op values` under DuckDB's semantics; a list of them is a conjunction.
+
+    `values` holds Python values of the column's type, none of them None: one for a comparison, any number for `in`
+    (no value at all means no row), none for the null tests.
+    """
+
+    column: str
+    op: PredicateOp
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One table, some of its columns (in this order; possibly none, for counting), a conjunction, a limit."""
+
+    table: TableName
+    columns: tuple[str, ...]
+    predicates: tuple[Predicate, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a source expects to return; None where it cannot tell."""
+
+    rows: float | None = None
+    bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One independently readable part of a scan. `request` is what the source will receive, as EXPLAIN shows it:
+    its SQL or its URL, without secrets. `payload` is the adapter's own."""
+
+    request: str
+    payload: Any = field(default=None, repr=False, compare=False)
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A planned read. All partitions together are the answer, in any order, unless there is only one.
+
+    `close` frees what the partitions share (an exported snapshot, say); whoever planned calls it exactly once, when
+    every reader has ended or none will be opened.
+    """
+
+    partitions: tuple[Partition, ...]
+    schema: pa.Schema
+    residual: tuple[Predicate, ...] = ()
+    estimate: Estimate = Estimate()
+    close: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
+
+
+class CancelToken:
+    """Carries one cancel from a query to everything that runs for it, in any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: dict[int, Callable[[], object]] = {}
+        self._next = 0
+        self._cause: Exception | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cause is not None
+
+    def check(self) -> None:
+        """Raise the cause when cancelled."""
+        if self._cause is not None:
+            raise self._cause
+
+    def cancel(self, cause: Exception | None = None) -> None:
+        """Run every registered callback once. Only the first call counts."""
+        with self._lock:
+            if self._cause is not None:
+                return
+            self._cause = cause or QueryCancelled("the query was cancelled")
+            callbacks = list(self._callbacks.values())
+            self._callbacks.clear()
+        for callback in callbacks:
+            callback()
+
+    def register(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call `callback` on cancel (at once when that was already); returns the function that unregisters it."""
+        with self._lock:
+            if self._cause is None:
+                key = self._next
+                self._next += 1
+                self._callbacks[key] = callback
+                return lambda: self._unregister(key)
+        callback()
+        return _nothing
+
+    def _unregister(self, key: int) -> None:
+        with self._lock:
+            self._callbacks.pop(key, None)
+
+
+class Adapter(Protocol):
+    """One source. Constructed as `Factory(name, options)`, see `adapters.registry`; construction does no I/O."""
+
+    name: str
+    default_schema: str
+    options: ClassVar[frozenset[str]]  # the keys of [sources.x] that this adapter takes, beside the common ones
+
+    def list_tables(self) -> Iterable[TableName]: ...
+
+    def get_table(self, name: TableName) -> Table:
+        """Raises TableNotFound."""
+
+    def plan_scan(self, request: ScanRequest) -> Scan: ...
+
+    def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader: ...
+
+    def close(self) -> None:
+        """Close every pooled connection. Idempotent."""
+
+
+@runtime_checkable
+class SupportsQuery(Protocol):
+    """A source that answers whole islands in its own SQL."""
+
+    dialect: SourceDialect
+
+    def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
+        """`query` is a tree in the source's dialect (already translated: tables and columns carry the source's own
+        quoted names, every operation means there what it means in DuckDB). `schema` is what the reader must yield:
+        cast at the source or on arrival. None declines."""
+
+
+@runtime_checkable
+class SupportsLocalScan(Protocol):
+    """A source that DuckDB reads by itself."""
+
+    def local_sql(self, table: TableName) -> str:
+        """A DuckDB table expression, such as `read_parquet(['…'])`, values quoted."""
+
+    def local_paths(self) -> tuple[str, ...]:
+        """The directories and files that DuckDB must be allowed to open."""

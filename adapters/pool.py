@@ -1,0 +1,72 @@
+"""A small thread-safe pool: one connection per open reader, a bounded number, idle ones kept for the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from adapters.base import CancelToken
+
+C = TypeVar("C")
+
+
+class Pool(Generic[C]):
+    """At most `size` connections are out at once; `acquire` waits for one, and a cancel ends the wait."""
+
+    def __init__(self, connect: Callable[[], C], close: Callable[[C], object], size: int = 8) -> None:
+        self._connect = connect
+        self._close = close
+        self._free = size
+        self._idle: list[C] = []
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def acquire(self, cancel: CancelToken | None = None) -> C:
+        unregister = cancel.register(self._wake) if cancel else None
+        try:
+            with self._changed:
+                while self._free == 0:
+                    if cancel:
+                        cancel.check()
+                    self._changed.wait()
+                if cancel:
+                    cancel.check()
+                self._free -= 1
+                if self._idle:
+                    return self._idle.pop()
+        finally:
+            if unregister:
+                unregister()
+        try:
+            return self._connect()
+        except BaseException:
+            self._give_back()
+            raise
+
+    def release(self, connection: C, *, broken: bool = False) -> None:
+        """`broken` (or a pool that was closed meanwhile) closes the connection instead of keeping it."""
+        if broken or self._closed:
+            self._close(connection)
+            self._give_back()
+        else:
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle connections; those that are out are closed when they come back."""
+        with self._changed:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            self._close(connection)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _give_back(self, connection: C | None = None) -> None:
+        with self._changed:
+            self._free += 1
+            if connection is not None:
+                self._idle.append(connection)
+            self._changed.notify()

@@ -1,0 +1,1 @@
+"""TTL cache of fetched fragments: the place is kept; nothing is cached yet."""

@@ -1,0 +1,1 @@
+"""What exists: the catalog file, names to tables, schemas and views."""

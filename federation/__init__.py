@@ -1,0 +1,1 @@
+"""Federation answers one SQL query over many systems, where the data are."""
