@@ -1,0 +1,35 @@
+"""Fixtures for every test. Servers start when the first test asks for one, once for each pytest process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import Server, start_mariadb, start_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    server = start_postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Server]:
+    server = start_mariadb()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(postgres_server: Server) -> str:
+    """`postgresql://user:pw@127.0.0.1:port/db`: a superuser, a database in en_US.UTF-8."""
+    return postgres_server.uri
+
+
+@pytest.fixture(scope="session")
+def mariadb_uri(mariadb_server: Server) -> str:
+    """`mysql://user:pw@127.0.0.1:port/db`: all rights, utf8mb4_general_ci."""
+    return mariadb_server.uri
