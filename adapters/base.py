@@ -58,6 +58,8 @@ class Column:
     source_type: str = ""
     collation: Collation = Collation.BINARY
     required_filter: bool = False  # the table can be read only with =, IN on this column
+    dynamic: bool = False  # values of other types may be stored in it (SQLite): reading those raises, so that no
+    # predicate may drop them unseen
     comment: str | None = None
 
 
