@@ -1,0 +1,264 @@
+"""The one place that imports DuckDB: a private in-memory database that a query cannot use for anything but reading.
+
+What is shut here: files other than the allowed ones, extensions, Python variables, and the configuration itself. What
+DuckDB 2.0 cannot shut is ATTACH and COPY TO inside an allowed directory (its access check does not tell reading from
+writing): `run` and `describe` therefore refuse every statement that is not one query. What stays open to a query are
+the table functions that read any file of an allowed directory and DuckDB's own settings and catalog: the front end
+accepts catalog tables and whitelisted functions only, before a statement comes here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import CancelToken
+from adapters.duck_errors import error_from, read_failure
+from adapters.duck_types import put_right, quoted, wanted_schema, with_text_casts
+from adapters.errors import Error, NotSupportedError, SQLSyntaxError
+
+Cursor: TypeAlias = duckdb.DuckDBPyConnection
+
+ROWS_PER_BATCH = 65_536
+# How much a streaming result may hold back before its first batch comes: 10 MB unless said, 0.8 s of a slow query.
+STREAMING = {"streaming_buffer_size": "100KB", "max_streaming_buffer_size": "100KB"}
+INTERRUPT_EVERY = 0.05
+EXPLAIN = "EXPLAIN "
+
+
+class Rows:
+    """A streaming result, read once. `close` ends the query behind it, wherever the reading stands; after that, or
+    after the last batch, the cursor is free for another query."""
+
+    def __init__(self, schema: pa.Schema, raw: pa.RecordBatchReader, query: _Running) -> None:
+        self.schema = schema
+        self._raw = raw
+        self._query = query
+        self._open = True
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        if not self._open:
+            raise StopIteration
+        try:
+            with self._query.translated():
+                batch = next(self._raw, None)
+            right = None if batch is None else put_right(batch, self.schema)
+        except BaseException:
+            self.close()
+            raise
+        if right is None:
+            self.close()
+            raise StopIteration
+        return right
+
+    def read_all(self) -> pa.Table:
+        return pa.Table.from_batches(self, self.schema)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._raw.close()
+            self._query.end()
+
+
+class _Running:
+    """What one running query holds on its cursor: the registered readers and the watch for a cancel."""
+
+    def __init__(
+        self, cursor: Cursor, sql: str, registered: Mapping[str, pa.RecordBatchReader], cancel: CancelToken | None
+    ) -> None:
+        self._cursor = cursor
+        self._sql = sql
+        self._registered: list[str] = []
+        self._cancel = cancel
+        self._ended = threading.Event()
+        self.given = sql  # the statement that DuckDB runs, which holds `sql`
+        for name, reader in registered.items():
+            cursor.register(name, reader)
+            self._registered.append(name)
+        self._unwatch = cancel.register(self._begin_interrupt) if cancel else lambda: None
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Failures become ours; after a cancel, any failure becomes its cause."""
+        if self._cancel:
+            self._cancel.check()
+        try:
+            with translate_errors(self._sql, self.given):
+                yield
+        except Error:
+            if self._cancel:
+                self._cancel.check()
+            raise
+
+    def end(self) -> None:
+        self._ended.set()
+        self._unwatch()
+        for name in self._registered:
+            self._cursor.unregister(name)
+
+    def _begin_interrupt(self) -> None:
+        threading.Thread(target=self._interrupt, name="interrupt", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        # DuckDB forgets an interrupt that comes between two steps of a statement: repeat it until the query ends.
+        while not self._ended.wait(INTERRUPT_EVERY):
+            self._cursor.interrupt()
+
+
+class Duck:
+    """One database, shared by all cursors. `paths` are what queries may read: files, and directories (a name that
+    ends in a slash is one even if it does not exist yet). The spill folder is private to this object."""
+
+    def __init__(
+        self,
+        paths: Sequence[str] = (),
+        *,
+        memory_limit: str | None = None,
+        temp_directory: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._spill = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
+        self._lock = threading.Lock()
+        try:
+            self._connection = duckdb.connect(":memory:", config=_config(self._spill, memory_limit, threads))
+            _lock_down(self._connection, paths)
+        except BaseException:
+            shutil.rmtree(self._spill, ignore_errors=True)
+            raise
+
+    def cursor(self) -> Cursor:
+        """A connection of its own to the shared database; one open result each."""
+        cursor = self._connection.cursor()
+        for name, value in STREAMING.items():  # DuckDB has them per connection only
+            cursor.execute(f"SET {name} = '{value}'").fetchall()
+        return cursor
+
+    def describe(self, sql: str) -> tuple[tuple[str, str], ...]:
+        """The names and DuckDB types of the columns of a query, without running it."""
+        with translate_errors(sql):
+            relation = _bind(self._connection.cursor(), sql)
+            return tuple(zip(relation.columns, map(str, relation.types), strict=True))
+
+    def result_schema(self, sql: str) -> pa.Schema:
+        """The schema that `run` gives for a query, without running it."""
+        with translate_errors(sql):
+            relation = _bind(self._connection.cursor(), sql)
+            names, types = relation.columns, relation.types
+        casts = ", ".join(f"CAST(NULL AS {type_}) AS c{i}" for i, type_ in enumerate(types))
+        sample = with_text_casts(f"SELECT {casts}", names, types)
+        cursor = self._connection.cursor()
+        with translate_errors(sample), cursor.sql(sample).to_arrow_reader() as reader:
+            return wanted_schema(reader.schema, names)
+
+    def create_table(self, name: str, schema: pa.Schema) -> None:
+        """An empty table that every cursor sees, its columns typed as DuckDB types a reader of that schema."""
+        cursor = self._connection.cursor()
+        with self._lock, translate_errors():
+            cursor.register("empty", schema.empty_table())
+            cursor.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS SELECT * FROM empty").fetchall()
+            cursor.unregister("empty")
+
+    def drop_table(self, name: str) -> None:
+        with self._lock, translate_errors():
+            self._connection.cursor().execute(f"DROP TABLE IF EXISTS {quoted(name)}").fetchall()
+
+    def run(
+        self,
+        cursor: Cursor,
+        sql: str,
+        registered: Mapping[str, pa.RecordBatchReader],
+        cancel: CancelToken | None = None,
+    ) -> Rows:
+        """Run a query over `registered` readers (each is read once) and stream its rows.
+
+        A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
+        """
+        query = _Running(cursor, sql, registered, cancel)
+        try:
+            with query.translated():
+                relation = _bind(cursor, sql)
+                query.given = with_text_casts(sql, relation.columns, relation.types)
+                shown = relation if query.given is sql else cursor.sql(query.given)
+                raw = shown.to_arrow_reader(ROWS_PER_BATCH)
+            return Rows(wanted_schema(raw.schema, relation.columns), raw, query)
+        except BaseException:
+            query.end()
+            raise
+
+    def close(self) -> None:
+        """Close the database and remove the spill folder. Idempotent."""
+        self._connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def _config(spill: str, memory_limit: str | None, threads: int | None) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "temp_directory": spill,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "arrow_lossless_conversion": True,
+        "errors_as_json": True,
+    }
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    return config
+
+
+def _lock_down(connection: Cursor, paths: Sequence[str]) -> None:
+    directories = [path for path in paths if path.endswith("/") or Path(path).is_dir()]
+    files = [path for path in paths if path not in directories]
+    for setting, value in (
+        ("TimeZone", "UTC"),
+        ("python_enable_replacements", False),
+        ("allowed_directories", directories),
+        ("allowed_paths", files),
+        ("allowed_configs", list(STREAMING)),
+        ("enable_external_access", False),
+        ("lock_configuration", True),
+    ):
+        # GLOBAL: without it some of them hold for this connection only, and not for its cursors.
+        connection.execute(f"SET GLOBAL {setting} = {exp.convert(value).sql(dialect='duckdb')}").fetchall()
+
+
+def _bind(cursor: Cursor, sql: str) -> duckdb.DuckDBPyRelation:
+    """Bind one query, and nothing but a query: no ATTACH, COPY, SET, PRAGMA, CREATE or INSTALL comes past here."""
+    statements = cursor.extract_statements(sql)
+    if len(statements) != 1:
+        raise SQLSyntaxError(f"expected one statement, found {len(statements)}")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise NotSupportedError(f"{statements[0].type.name} statements do not run here", hint="only queries do")
+    try:
+        return cursor.sql(statements[0])
+    except duckdb.Error as exc:
+        # The relation layer of the Python package drops the structure from what the binder says; EXPLAIN keeps it.
+        if read_failure(exc).structured:
+            raise
+        with translate_errors(sql, EXPLAIN + sql):
+            cursor.execute(EXPLAIN + sql).fetchall()
+        raise
+
+
+@contextmanager
+def translate_errors(sql: str | None = None, given: str | None = None) -> Iterator[None]:
+    """DuckDB's exceptions become ours. Positions count in `sql`, which DuckDB was `given` inside another text."""
+    try:
+        yield
+    except (duckdb.Error, OSError, pa.ArrowException) as exc:
+        raise error_from(read_failure(exc), sql, given) from exc
