@@ -1,0 +1,73 @@
+"""Arrow values as Python values, for the rows of a DB-API cursor.
+
+What Python cannot hold is an error that names the column and a cast that helps: a date before year 1 or after 9999,
+infinity, 24:00:00, nanoseconds in a `datetime`. Nothing is rounded or clipped.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.errors import DataError
+from federation.nested import Values, list_rows, map_rows, struct_rows
+
+PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+WHOLE = frozenset({"HUGEINT", "UHUGEINT"})  # decimals of scale 0 in Arrow
+
+
+def python_values(array: Values, name: str, type_name: str) -> list[Any]:
+    """The values of one column; `type_name` is its DuckDB type."""
+    try:
+        values = _convert(array)
+        if type_name in WHOLE:
+            return [None if value is None else int(value) for value in values]
+        if type_name == "TIME WITH TIME ZONE":  # text in Arrow, which has no such type
+            return [None if value is None else datetime.time.fromisoformat(value) for value in values]
+        return values
+    except (OverflowError, ValueError) as exc:
+        column = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+        raise DataError(
+            f"column {column} ({type_name}) has a value that Python's types cannot hold",
+            hint=f"CAST({column} AS VARCHAR), or read the result with fetch_arrow_table()",
+        ) from exc
+
+
+def _convert(array: Values) -> list[Any]:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _convert(array.dictionary_decode())
+    if pa.types.is_nested(kind):
+        return _nested(array)
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        array = array.cast(pa.timestamp("us", kind.tz))  # refuses to drop digits
+    elif pa.types.is_time(kind):
+        numbers = array.cast(pa.int64() if kind.bit_width == 64 else pa.int32()).to_pylist()
+        if PER_DAY[kind.unit] in numbers:
+            raise ValueError("24:00:00")  # to_pylist would say 00:00:00
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def _nested(array: Values) -> list[Any]:
+    kind = array.type
+    rows: list[Any]
+    if pa.types.is_struct(kind):
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        rows = [dict(zip(names, row, strict=True)) for row in struct_rows(array, _convert)]
+    elif pa.types.is_map(kind):
+        rows = [_mapping(entries) for entries in map_rows(array, _convert, _convert)]
+    else:
+        rows = list_rows(array, _convert)
+    return [row if valid else None for row, valid in zip(rows, array.is_valid().to_pylist(), strict=True)]
+
+
+def _mapping(entries: list[tuple[Any, Any]]) -> dict[Any, Any] | list[tuple[Any, Any]]:
+    """Keys that cannot be hashed (lists, structs) leave the entries as pairs."""
+    try:
+        return dict(entries)
+    except TypeError:
+        return entries
