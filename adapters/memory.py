@@ -106,9 +106,9 @@ def _expression(predicate: Predicate, kind: pa.DataType) -> pc.Expression:
     if predicate.op == "is null":
         return column.is_null()
     if predicate.op == "is not null":
-        return column.is_valid()
+        return cast(pc.Expression, column.is_valid())
     if predicate.op == "in":
-        return cast(pc.Expression, column.isin(pa.array(predicate.values, kind)))
+        return column.isin(pa.array(predicate.values, kind))
     return _COMPARISONS[predicate.op](column, pa.scalar(predicate.values[0], kind))
 
 
