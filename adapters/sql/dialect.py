@@ -1,12 +1,144 @@
-"""What a source's SQL can do exactly as DuckDB would: the whitelist of one dialect."""
+"""What a source's SQL can do exactly as DuckDB would: the whitelist of one dialect, as data.
+
+A dialect lists signatures by the key of sqlglot's node (`add`, `substring`, `sum`). A signature names the operand
+kinds it was checked for, the kind of its result, and how the call is written at the source. What no signature
+matches is not pushed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from adapters.base import Column
+from adapters.sql.types import Kind, SqlType
+
+
+class Reason(enum.StrEnum):
+    """Why a predicate or an operator runs where it runs; EXPLAIN prints it."""
+
+    EXACT = "EXACT"
+    SUPERSET_DYNAMIC_TYPE = (
+        "SUPERSET_DYNAMIC_TYPE"  # rows with values of other types come along, so that reading raises
+    )
+    SUPERSET_RESIDUAL = "SUPERSET_RESIDUAL"  # the source filters as well as it can, DuckDB filters again
+    NOT_WHITELISTED = "NOT_WHITELISTED"
+    COLLATION = "COLLATION"
+    TYPE_MISMATCH = "TYPE_MISMATCH"
+    DYNAMIC_TYPE = "DYNAMIC_TYPE"
+    DIVISION_BY_ZERO = "DIVISION_BY_ZERO"
+    OTHER_SOURCE = "OTHER_SOURCE"
+    CORRELATED = "CORRELATED"
+    NULL_EXTENDED = "NULL_EXTENDED"
+    VOLATILE = "VOLATILE"
+    NO_QUERY_INTERFACE = "NO_QUERY_INTERFACE"
+    PUSHDOWN_OFF = "PUSHDOWN_OFF"
+    DECLINED = "DECLINED"  # the adapter itself declined the island
+
+
+class Declined(Exception):
+    """The construct stays local. Caught by whoever asked for the translation; never leaves the planner."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A translated expression and the type that DuckDB gives the original."""
+
+    node: exp.Expr
+    type: SqlType
+
+
+Build = Callable[[exp.Expr, Sequence[Typed]], exp.Expr]
+Result = Kind | SqlType | Callable[[Sequence[Typed]], SqlType]
+#: an operand pattern: a kind, a set of kinds, or a test of the typed operand
+Pattern = Kind | frozenset[Kind] | Callable[[Typed], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`operands` in the order of `expressions.operands`; the last one repeats when `variadic`."""
+
+    operands: tuple[Pattern, ...]
+    result: Result
+    build: Build
+    variadic: bool = False
+
+    def matches(self, given: Sequence[Typed]) -> bool:
+        patterns = list(self.operands)
+        if self.variadic and len(given) > len(patterns):
+            patterns += [patterns[-1]] * (len(given) - len(patterns))
+        return len(patterns) == len(given) and all(_fits(p, g) for p, g in zip(patterns, given, strict=True))
+
+    def result_type(self, given: Sequence[Typed]) -> SqlType:
+        if isinstance(self.result, SqlType):
+            return self.result
+        if isinstance(self.result, Kind):
+            return SqlType(self.result, bits=64)
+        return self.result(given)
+
+
+def _fits(pattern: Pattern, given: Typed) -> bool:
+    if isinstance(pattern, Kind):
+        return given.type.kind is pattern
+    if isinstance(pattern, frozenset):
+        return given.type.kind in pattern
+    return pattern(given)
+
+
+Signatures = Mapping[str, tuple[Signature, ...]]
+
+
+def _plain_column(node: exp.Column, column: Column, type_: SqlType) -> Typed:  # noqa: ARG001 - the hook's shape
+    return Typed(node, type_)
+
+
+def _no_like(*_: object) -> exp.Expr | None:
+    return None
+
+
+def _same(typed: Typed) -> exp.Expr | None:
+    return typed.node
+
+
+def _literal(text: str, type_: SqlType) -> exp.Expr:
+    names = {Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP", Kind.UUID: "UUID", Kind.REAL: "FLOAT"}
+    value = exp.Literal.string(text) if type_.kind is not Kind.REAL else exp.Literal.number(text)
+    return exp.cast(value, names[type_.kind])
+
+
+def _no_guard(typed: Typed) -> exp.Expr | None:  # noqa: ARG001 - the hook's shape
+    return None
 
 
 @dataclass(frozen=True)
 class SourceDialect:
-    """`name` is sqlglot's name of the dialect."""
+    """`name` is sqlglot's name of the dialect. The hooks say what differs between sources beyond a list of names."""
 
     name: str
+    functions: Signatures = field(default_factory=dict)
+    aggregates: Signatures = field(default_factory=dict)
+    comparisons: frozenset[tuple[Kind, Kind]] = frozenset()
+    grouping: frozenset[Kind] = frozenset()  # kinds that GROUP BY, DISTINCT and set operations treat alike
+    ordering: frozenset[Kind] = frozenset()
+    joins: frozenset[str] = frozenset({"INNER", "LEFT", "CROSS"})
+    set_operations: frozenset[str] = frozenset()
+    aggregate_filter: bool = False
+    scalar_subquery: bool = True  # more than one row raises
+    literal: Callable[[str, SqlType], exp.Expr] = _literal
+    column: Callable[[exp.Column, Column, SqlType], Typed] = _plain_column
+    #: the operand so written that it sorts by bytes; None where that cannot be said
+    by_bytes: Callable[[Typed], exp.Expr | None] = _same
+    #: (subject, pattern text, escape character, negated, case-insensitive) -> the test, or None
+    like: Callable[[Typed, str, str | None, bool, bool], exp.Expr | None] = _no_like
+    #: true for the rows whose stored value is not of the declared type
+    guard: Callable[[Typed], exp.Expr | None] = _no_guard
+    #: (node, bare column, literals, exact node) -> exact node with an equal, index-friendly conjunct beside it
+    sargable: Callable[[exp.Expr, Typed], exp.Expr] | None = None
