@@ -1,1 +1,6 @@
-"""What exists: the catalog file, names to tables, schemas and views."""
+"""What exists: the catalog file, and from names to tables and views."""
+
+from catalog.catalog import Catalog
+from catalog.load import build_catalog, load_catalog
+
+__all__ = ["Catalog", "build_catalog", "load_catalog"]

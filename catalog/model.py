@@ -1,0 +1,86 @@
+"""What the catalog holds, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.base import Adapter, Table
+from adapters.errors import CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one source is to bear: fragments at once, and seconds per fragment."""
+
+    concurrency: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`[settings]`. None leaves the choice to the engine; times are in seconds. An entry of `search_path` is
+    (source,), (source, schema) or (view schema,)."""
+
+    search_path: tuple[tuple[str, ...], ...] = ()
+    memory_limit: str | None = None
+    spill_directory: Path | None = None
+    threads: int | None = None
+    timeout: float | None = None
+    metadata_ttl: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """`[sources.name]`: `options` are the adapter's own keys, with secrets resolved and therefore never shown."""
+
+    name: str
+    kind: str
+    file: Path
+    options: Mapping[str, Any] = field(repr=False)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class TableNote:
+    """`[tables."source.schema.table"]`: what people know about a table; `schema` None is the source's default."""
+
+    source: str
+    schema: str | None
+    name: str
+    owner: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    schema: str
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named adapter. When the adapter's driver is not installed, the fault is kept here instead and raised at the
+    first use, so that the other sources work."""
+
+    name: str
+    kind: str
+    adapter_or_fault: Adapter | CatalogError
+    limits: Limits = Limits()
+
+    @property
+    def adapter(self) -> Adapter:
+        fault = self.adapter_or_fault
+        if isinstance(fault, CatalogError):
+            raise type(fault)(fault.message, hint=fault.hint, source=self.name) from fault
+        return fault
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTable:
+    source: Source
+    table: Table
+    owner: str | None = None
