@@ -219,8 +219,6 @@ def _views(parts: list[Named], source_names: set[str]) -> Iterator[View]:
 def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
     by_folded = {name.casefold(): name for name in source_names}
     for text, section in parts:
-        section.reject_unknown(TABLE_KEYS, NOT_YET_TABLE)
-        owner, comment = section.text("owner"), section.text("comment")
         name = split_name(text)
         if name is None or len(name) not in (2, 3):
             section.fault("", "a table is named source.table or source.schema.table", 'write [tables."source.table"]')
@@ -228,6 +226,8 @@ def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
             hint = did_you_mean([show_name([near]) for near in nearest(name[0], sorted(source_names))])
             section.fault("", f'there is no source "{name[0]}"', hint)
         else:
+            section.reject_unknown(TABLE_KEYS, NOT_YET_TABLE)
+            owner, comment = section.text("owner"), section.text("comment")
             schema = name[1] if len(name) == 3 else None
             yield TableNote(by_folded[name[0].casefold()], schema, name[-1], owner, comment)
 
