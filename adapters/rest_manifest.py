@@ -27,6 +27,7 @@ from adapters.rest_json import JsonPath, parse_path, parse_type
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_HEADER = re.compile(r"[\w-]+:[ -~]*", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
@@ -304,6 +305,14 @@ class Manifest(Model):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url has no user, no query and no fragment; credentials belong into auth")
         return value.rstrip("/")
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, text in value.items():
+            if not _HEADER.fullmatch(f"{name}:{text.get_secret_value()}"):
+                raise ValueError("a header is a name of letters, digits and dashes, and one line of printable ASCII")
+        return value
 
 
 def parse_manifest(source: str, options: Mapping[str, Any]) -> Manifest:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from adapters.base import Predicate, ScanRequest
 from adapters.errors import NotSupportedError, RequiredFilterMissing
@@ -55,8 +55,10 @@ class Call:
     @property
     def text(self) -> str:
         """What EXPLAIN shows: of the fixed parameters only the names."""
-        pushed = [(name, text if len(text) <= _SHOWN else text[:_SHOWN] + "…") for name, text in self.pushed]
-        query = urlencode([*((name, "…") for name, _ in self.fixed), *pushed], safe=",…:", quote_via=quote)
+        parts = [f"{name}=…" for name, _ in self.fixed]
+        for name, text in self.pushed:
+            parts.append(f"{name}={quote(text[:_SHOWN], safe=',:')}{'…' if len(text) > _SHOWN else ''}")
+        query = "&".join(parts)
         return f"GET {self.path}{'?' if query else ''}{query}{' (paged)' if self.paged else ''}"
 
 

@@ -14,11 +14,17 @@ import datetime
 import json
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urlsplit
+
+import pyarrow as pa
+
+from adapters.base import Predicate, ScanRequest, TableName
+from adapters.rest import RestAdapter
+from tests.adapters.oracle import read_all
 
 TOKEN = "a-token-that-must-never-be-shown"
 _OPS: dict[str, Callable[[Any, str], bool]] = {
@@ -230,3 +236,23 @@ def _handler(server: RestServer) -> type[BaseHTTPRequestHandler]:
             """Quiet."""
 
     return Handler
+
+
+def adapter_for(server: RestServer, tables: dict[str, Any], **options: Any) -> RestAdapter:
+    """The source crm, as the catalog file would declare it."""
+    bearer = {"kind": "bearer", "token": TOKEN}
+    given = {"base_url": server.url, "auth": bearer, "allow_private": True, "tables": tables}
+    return RestAdapter("crm", {**given, **options})
+
+
+def scan(
+    adapter: RestAdapter, table: str, columns: Sequence[str], *predicates: Predicate, limit: int | None = None
+) -> pa.Table:
+    """What the adapter itself returns, before any residual is applied."""
+    request = ScanRequest(TableName("main", table), tuple(columns), predicates, limit)
+    return read_all(adapter, adapter.plan_scan(request))
+
+
+def values(rows: pa.Table, column: str) -> list[Any]:
+    found: list[Any] = sorted(rows.to_pydict()[column])
+    return found
