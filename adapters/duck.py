@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -24,7 +24,7 @@ from sqlglot import exp
 from adapters.base import CancelToken
 from adapters.duck_errors import error_from, read_failure
 from adapters.duck_types import put_right, quoted, wanted_schema, with_text_casts
-from adapters.errors import Error, NotSupportedError, SQLSyntaxError
+from adapters.errors import NotSupportedError, SQLSyntaxError
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 
@@ -33,6 +33,7 @@ ROWS_PER_BATCH = 65_536
 STREAMING = {"streaming_buffer_size": "100KB", "max_streaming_buffer_size": "100KB"}
 INTERRUPT_EVERY = 0.05
 EXPLAIN = "EXPLAIN "
+FAILURES = (duckdb.Error, OSError, pa.ArrowException)  # in the middle of a stream, pyarrow raises for DuckDB
 
 
 class Rows:
@@ -51,17 +52,21 @@ class Rows:
     def __next__(self) -> pa.RecordBatch:
         if not self._open:
             raise StopIteration
+        failed = None
         try:
-            with self._query.translated():
-                batch = next(self._raw, None)
-            right = None if batch is None else put_right(batch, self.schema)
+            self._query.check()
+            batch = next(self._raw, None)
+            if batch is not None:
+                return put_right(batch, self.schema)
+        except FAILURES as exc:
+            failed = exc
         except BaseException:
             self.close()
             raise
-        if right is None:
-            self.close()
-            raise StopIteration
-        return right
+        self.close()
+        if failed is not None:
+            self._query.fail(failed)
+        raise StopIteration
 
     def read_all(self) -> pa.Table:
         return pa.Table.from_batches(self, self.schema)
@@ -90,18 +95,19 @@ class _Running:
             self._registered.append(name)
         self._unwatch = cancel.register(self._begin_interrupt) if cancel else lambda: None
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Failures become ours; after a cancel, any failure becomes its cause."""
+    def check(self) -> None:
+        """Raise the cause of a cancel."""
         if self._cancel:
             self._cancel.check()
-        try:
-            with translate_errors(self._sql, self.given):
-                yield
-        except Error:
-            if self._cancel:
-                self._cancel.check()
-            raise
+
+    def fail(self, exc: Exception) -> NoReturn:
+        """Raise the error for what DuckDB raised: after a cancel, the cancel's cause.
+
+        Not to be called in an exception handler: what DuckDB says of a source's failure quotes the source's
+        traceback, and must not become the context of the cause.
+        """
+        self.check()
+        raise error_from(read_failure(exc), self._sql, self.given) from exc
 
     def end(self) -> None:
         self._ended.set()
@@ -114,8 +120,9 @@ class _Running:
 
     def _interrupt(self) -> None:
         # DuckDB forgets an interrupt that comes between two steps of a statement: repeat it until the query ends.
-        while not self._ended.wait(INTERRUPT_EVERY):
+        while not self._ended.is_set():
             self._cursor.interrupt()
+            self._ended.wait(INTERRUPT_EVERY)
 
 
 class Duck:
@@ -187,16 +194,22 @@ class Duck:
         A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
         """
         query = _Running(cursor, sql, registered, cancel)
+        rows = None
         try:
-            with query.translated():
-                relation = _bind(cursor, sql)
-                query.given = with_text_casts(sql, relation.columns, relation.types)
-                shown = relation if query.given is sql else cursor.sql(query.given)
-                raw = shown.to_arrow_reader(ROWS_PER_BATCH)
-            return Rows(wanted_schema(raw.schema, relation.columns), raw, query)
-        except BaseException:
-            query.end()
-            raise
+            query.check()
+            relation = _bind(cursor, sql)
+            query.given = with_text_casts(sql, relation.columns, relation.types)
+            shown = relation if query.given is sql else cursor.sql(query.given)
+            raw = shown.to_arrow_reader(ROWS_PER_BATCH)
+            rows = Rows(wanted_schema(raw.schema, relation.columns), raw, query)
+        except FAILURES as exc:
+            failed = exc
+        finally:
+            if rows is None:
+                query.end()
+        if rows is None:
+            query.fail(failed)
+        return rows
 
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
@@ -260,5 +273,5 @@ def translate_errors(sql: str | None = None, given: str | None = None) -> Iterat
     """DuckDB's exceptions become ours. Positions count in `sql`, which DuckDB was `given` inside another text."""
     try:
         yield
-    except (duckdb.Error, OSError, pa.ArrowException) as exc:
+    except FAILURES as exc:
         raise error_from(read_failure(exc), sql, given) from exc
