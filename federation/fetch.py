@@ -18,7 +18,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -74,6 +75,7 @@ class Fetcher:
         self._started = 0.0  # 0 before start
         self._first: float | None = None
         self._seconds = 0.0
+        self._stream: Generator[pa.RecordBatch] | None = None
         self._unlink: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -91,7 +93,8 @@ class Fetcher:
 
     def reader(self) -> pa.RecordBatchReader:
         """The one reader of this fragment; starts it when it was not."""
-        return pa.RecordBatchReader.from_batches(self.scan.schema, self._batches())
+        self._stream = self._batches()
+        return pa.RecordBatchReader.from_batches(self.scan.schema, self._stream)
 
     @property
     def stats(self) -> FetchStats:
@@ -109,10 +112,15 @@ class Fetcher:
             if thread.is_alive():
                 log.warning("source %s does not end a cancelled read", self._adapter.name)
         self._unlink()
+        if self._stream is not None:
+            # The reader holds the generator where the garbage collector cannot see it: a suspended one would keep
+            # everything that a failure's traceback reaches. One that is just being pulled ends by itself.
+            with suppress(ValueError):
+                self._stream.close()
 
     # --- the reading side -------------------------------------------------------------------------------------
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self) -> Generator[pa.RecordBatch]:
         self.start()
         try:
             while (batch := self._take()) is not None:

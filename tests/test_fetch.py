@@ -222,12 +222,14 @@ def test_extension_types_and_dictionaries_survive_joining():
 
 
 def test_a_failure_is_raised_as_it_was_and_cancels_the_query():
+    reached = threading.Event()
+
     def failing(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         yield rows(1)
+        assert reached.wait(30)
         raise SourceUnavailable("the connection broke")
 
     token = CancelToken()
-    reached = threading.Event()
     source = Scripted(failing, blocking(rows(2), reached))
     fetcher = fetch(source, token)
     with pytest.raises(SourceUnavailable, match="the connection broke") as caught:
@@ -397,6 +399,7 @@ def test_duckdb_reads_two_fragments_and_gets_the_original_failure():
         with pytest.raises(SourceUnavailable, match="the connection broke") as caught:
             duck.run(duck.cursor(), "SELECT count(*) FROM good JOIN bad USING (i)", tables, token).read_all()
         assert caught.value.source == "pg"
+        assert caught.value.__context__ is None
         good.close()
         bad.close()
         assert no_threads_left()
