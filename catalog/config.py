@@ -155,7 +155,8 @@ def _sources(parts: list[Named], redactor: Redactor) -> Iterator[SourceConfig]:
         before = len(part.faults.errors)
         _check_name(part, name, "source")
         section = _resolved(part, redactor)
-        redactor.add_options(dict(section.values))
+        # In the declared tables a key is the name of a column or a parameter: "token" there is no secret.
+        redactor.add_options({key: value for key, value in section.values.items() if key != "tables"})
         kind = section.text("adapter", required=True)
         if kind is not None:
             _check_options(section, kind)

@@ -19,7 +19,9 @@ from adapters.errors import CatalogError, Error
 HIDDEN = "***"
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<reference>[^{}]*)\}|\$\{")
-_SECRET_KEY = re.compile(r"pass(word|wd|phrase)?|pwd|secret|token|api_?key|authorization|credentials?", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"pass(word|wd|phrase)?|pwd|secret|token|api[-_]?key|^key$|authorization|credentials?", re.IGNORECASE
+)
 _URI_PASSWORD = re.compile(r"(?P<before>\w://[^\s:/@?#]*):(?P<password>[^\s]+)@")
 _NAMED_PASSWORD = re.compile(r"(?:password|passwd|pwd|token|secret|api_?key)=(?:'([^']+)'|([^\s&;']+))", re.IGNORECASE)
 

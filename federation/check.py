@@ -1,0 +1,121 @@
+"""What `federation check` finds: every fault of a catalog file, of its sources and of its views, not only the first.
+
+1. The file: each fault with its place and a hint.
+2. The sources that can be read from it: all asked at once for their tables, none waited for too long.
+3. The notes on tables and the views: each must name something, and each view must be a query that can be described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from adapters.base import TableName
+from adapters.errors import Error
+from catalog.catalog import Catalog
+from catalog.config import read_config
+from catalog.load import build_catalog
+from catalog.model import TableNote, View
+from catalog.names import show_name
+from catalog.shared import at_once
+from federation.parse import parse
+
+# Describes a view against the running engine; raises what is wrong with it.
+Describe = Callable[[Catalog, View], object]
+
+SOURCE_SECONDS = 10.0
+_VIEWS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    kind: Literal["file", "source", "table", "view"]
+    name: str
+    ok: bool
+    message: str
+    hint: str | None = None
+
+
+def check(path: Path, describe: Describe | None = None, seconds: float = SOURCE_SECONDS) -> list[Finding]:
+    """Every finding, the good ones too. `describe` is left out where only the texts of views can be checked."""
+    config, faults = read_config(path)
+    catalog, more = build_catalog(config)
+    try:
+        findings = [Finding("file", str(path), False, fault.message, fault.hint) for fault in (*faults, *more)]
+        if not findings:
+            counts = f"{_count(len(catalog.sources), 'source')}, {_count(len(catalog.views), 'view')}"
+            findings.append(Finding("file", str(path), True, counts))
+        listings = _listings(catalog, seconds)
+        findings += [_source_finding(catalog, name, answer) for name, answer in listings.items()]
+        findings += [finding for note in catalog.notes if (finding := _note_finding(catalog, note, listings))]
+        findings += _view_findings(catalog, describe, seconds)
+        return findings
+    finally:
+        catalog.close()
+
+
+Answer = list[TableName] | Exception
+
+
+def _listings(catalog: Catalog, seconds: float) -> Mapping[str, Answer]:
+    def lister(name: str) -> Callable[[], list[TableName]]:
+        return lambda: catalog.tables(name)
+
+    return at_once({name: lister(name) for name in catalog.sources}, seconds)
+
+
+def _source_finding(catalog: Catalog, name: str, answer: Answer) -> Finding:
+    if isinstance(answer, Exception):
+        return _failed(catalog, "source", name, answer)
+    hint = None if answer else "check its path or schema, and what its user may see"
+    return Finding("source", name, True, _count(len(answer), "table"), hint)
+
+
+def _note_finding(catalog: Catalog, note: TableNote, listings: Mapping[str, Answer]) -> Finding | None:
+    """A note on a table that does not exist; a source that failed is a finding already."""
+    if isinstance(listings.get(note.source, Exception()), Exception):
+        return None
+    parts = [part for part in (note.source, note.schema, note.name) if part is not None]
+    try:
+        catalog.resolve(parts, [True] * len(parts))
+    except Error as exc:
+        return _failed(catalog, "table", show_name(parts), exc)
+    return None
+
+
+def _view_findings(catalog: Catalog, describe: Describe | None, seconds: float) -> list[Finding]:
+    def test(view: View) -> Callable[[], object]:
+        def run() -> object:
+            parse(view.sql)
+            return describe(catalog, view) if describe else None
+
+        return run
+
+    findings = []
+    views = list(catalog.views.items())
+    for start in range(0, len(views), _VIEWS_AT_ONCE):
+        answers = at_once({name: test(view) for name, view in views[start : start + _VIEWS_AT_ONCE]}, seconds)
+        for name, answer in answers.items():
+            shown = show_name(name)
+            if isinstance(answer, Exception):
+                findings.append(_failed(catalog, "view", shown, answer))
+            else:
+                findings.append(Finding("view", shown, True, "valid" if describe else "valid SQL"))
+    return findings
+
+
+def _failed(catalog: Catalog, kind: Literal["source", "table", "view"], name: str, failure: Exception) -> Finding:
+    scrub = catalog.redactor.scrub
+    if isinstance(failure, Error):
+        hint = scrub(failure.hint) if failure.hint else None
+        place = f" (at character {failure.position})" if failure.position else ""
+        return Finding(kind, name, False, scrub(failure.message) + place, hint)
+    if isinstance(failure, TimeoutError):
+        return Finding(kind, name, False, scrub(str(failure)), "check that the server is up and its port is reachable")
+    return Finding(kind, name, False, scrub(f"{type(failure).__name__}: {failure}"), "this is a bug: please report it")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
