@@ -1,1 +1,89 @@
-"""Federation answers one SQL query over many systems, where the data are."""
+"""Federation answers one SQL query over many systems, where the data are.
+
+    import federation
+
+    with federation.connect("federation.toml") as connection:
+        for row in connection.execute("SELECT …"):
+            …
+
+This package is the PEP 249 module: `connect`, the globals, the type objects and the exceptions. Nothing heavy is
+imported before the first connection.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from adapters.errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # PEP 249 fixes the name
+)
+from federation.dbtypes import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+)
+
+if TYPE_CHECKING:
+    from federation.dbapi import Connection
+
+apilevel = "2.0"
+threadsafety = 2  # threads may share the module and a connection, not a cursor
+paramstyle = "qmark"
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
+    "apilevel",
+    "connect",
+    "paramstyle",
+    "threadsafety",
+]
+
+
+def connect(catalog: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> Connection:
+    """Open a catalog file or a folder of them; without one, what FEDERATION_CATALOG names, or ./federation.toml.
+
+    `timeout` is in seconds and holds for each statement; a cursor may have its own.
+    """
+    from federation.dbapi import open_connection
+
+    return open_connection(catalog, timeout)

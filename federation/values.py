@@ -14,8 +14,8 @@ from sqlglot import exp
 
 from adapters.errors import DataError
 from federation.nested import Values, list_rows, map_rows, struct_rows
+from federation.text import PER_DAY
 
-PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 WHOLE = frozenset({"HUGEINT", "UHUGEINT"})  # decimals of scale 0 in Arrow
 
 

@@ -1,0 +1,1 @@
+"""The command line: `federation query`, `explain`, `check`, `discover` and `shell`."""

@@ -1,0 +1,89 @@
+"""The command `federation`: arguments, exit codes and errors.
+
+Exit codes: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C (143 after SIGTERM), 141 when the reader of the
+output went away. The modules of a command are loaded when it runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from federation.cli.errors import describe
+from federation.cli.formats import BINARY_FORMATS, FORMATS
+from federation.cli.options import duration, parameter
+
+FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.command == "query" and args.format in BINARY_FORMATS and args.output is None and sys.stdout.isatty():
+        parser.error(f"{args.format} is not for a terminal: name a file with -o FILE, or redirect the output")
+    try:
+        return run_command(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain once more when it flushes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def run_command(args: argparse.Namespace) -> int:
+    from federation.cli.run import Interrupted
+
+    try:
+        command = getattr(import_module(f"federation.cli.{args.command}"), args.command)
+        code: int = command(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
+    except Interrupted as stop:
+        error, code = stop.error, 128 + stop.signum
+    except Exception as exc:
+        error, code = exc, FAILED
+    print(describe(error, getattr(args, "sql", None)), file=sys.stderr)
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="federation", description="One SQL query over many systems, where they are.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    catalog = argparse.ArgumentParser(add_help=False)
+    catalog.add_argument(
+        *("-c", "--catalog"),
+        metavar="FILE",
+        type=Path,
+        help="the catalog file, or a folder of them (default: $FEDERATION_CATALOG, else ./federation.toml)",
+    )
+    statement = argparse.ArgumentParser(add_help=False, parents=[catalog])
+    statement.add_argument("sql", nargs="?", metavar="SQL", help="the statement; standard input without one, or for -")
+    statement.add_argument(
+        "--param", action="append", default=[], type=parameter, metavar="NAME=VALUE", help=PARAM_HELP
+    )
+
+    query = commands.add_parser("query", parents=[statement], help="run a query and print its rows")
+    query.add_argument("-f", "--format", choices=FORMATS, default="table", help="default: table")
+    query.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write a file, which appears only when complete"
+    )
+    query.add_argument("--timeout", type=duration, metavar="TIME", help="end the query after this time: 30s, 5m, 1h")
+
+    explain = commands.add_parser("explain", parents=[statement], help="show what runs where, and why")
+    explain.add_argument("--analyze", action="store_true", help="run the query, and show actual rows, bytes and times")
+    explain.add_argument("-f", "--format", choices=("text", "json"), default="text", help="default: text")
+
+    commands.add_parser("check", parents=[catalog], help="validate the catalog file and reach every source")
+    discover = commands.add_parser("discover", help="write the catalog file for a live source")
+    discover.add_argument("--name", metavar="NAME", help="the name of the source (default: taken from the URI)")
+    discover.add_argument("uri", metavar="URI", help="such as postgresql://user@host/db, or the path of files")
+    commands.add_parser("shell", parents=[catalog], help="an interactive prompt")
+    return parser

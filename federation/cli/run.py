@@ -1,0 +1,72 @@
+"""Runs one statement and writes its result: what `federation query` and the shell share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from federation.cli.destination import Output
+from federation.cli.formats import Look, make_writer
+from federation.cli.interrupt import interrupts
+from federation.cli.progress import progress
+
+if TYPE_CHECKING:
+    from federation.engine import Engine
+
+
+@dataclass(frozen=True)
+class Statement:
+    sql: str
+    parameters: Mapping[str, str] | None = None
+    timeout: float | None = None
+
+
+class Interrupted(Exception):
+    """A signal ended the statement; `error` is what it ended with."""
+
+    def __init__(self, signum: int, error: Exception) -> None:
+        super().__init__(signum)
+        self.signum = signum
+        self.error = error
+
+
+def terminal_look(expanded: bool = False) -> Look:
+    """For standard output: as wide as the window when it is one."""
+    if not sys.stdout.isatty():
+        return Look(expanded=expanded)
+    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return Look(shutil.get_terminal_size().columns, colour, expanded)
+
+
+def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look) -> int:
+    """Stream the result to `out`; the number of rows."""
+    to_terminal = out.isatty()
+    rows = 0
+    with ExitStack() as stack:
+        signals = stack.enter_context(interrupts())
+        shown = stack.enter_context(progress(sys.stderr))
+        try:
+            result = engine.query(statement.sql, statement.parameters, statement.timeout)
+            stack.callback(result.close)
+            signals.target(result.cancel)
+            if shown is not None:
+                shown.watch(result.progress)
+            writer = make_writer(form, out, result.schema, look if to_terminal else replace(look, width=None))
+            for batch in result.batches():
+                if shown is not None and to_terminal:
+                    shown.hide()
+                writer.write(batch)
+                rows += batch.num_rows
+            if shown is not None:
+                shown.hide()
+            writer.end()
+        except Exception as exc:
+            if signals.signum is not None:
+                raise Interrupted(signals.signum, exc) from exc
+            raise
+    return rows
