@@ -1,0 +1,177 @@
+"""SQLite's types: which Arrow type a declared type arrives as, and how a value gets there or raises.
+
+Any column of a table that is not STRICT may hold a value of any storage class, and the driver takes a column's type
+from the first rows that it sees. So every output column is wrapped at the source: what the Arrow type accepts goes
+through in one storage class, anything else raises there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+import sqlglot
+from sqlglot import exp
+
+_DECIMAL = re.compile(r"(?:DECIMAL|DEC|NUMERIC|NUMBER|MONEY)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_MAX_PRECISION = 38
+_EXACT_NAMES: dict[str, pa.DataType] = {
+    "BOOL": pa.bool_(),
+    "BOOLEAN": pa.bool_(),
+    "DATE": pa.date32(),
+    "TIME": pa.time64("us"),
+    "DATETIME": pa.timestamp("us"),
+    "TIMESTAMP": pa.timestamp("us"),
+    "TIMESTAMP WITHOUT TIME ZONE": pa.timestamp("us"),
+    "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+    "JSON": pa.json_(),
+    "NUM": pa.float64(),  # what SQLite itself calls a CAST to NUMERIC in a view
+    "NUMERIC": pa.float64(),
+    "NUMBER": pa.float64(),
+    "DECIMAL": pa.float64(),
+    "DEC": pa.float64(),
+    "MONEY": pa.float64(),
+}
+_PARTS: tuple[tuple[tuple[str, ...], pa.DataType], ...] = (
+    (("INT",), pa.int64()),
+    (("CHAR", "CLOB", "TEXT"), pa.string()),
+    (("BLOB", "BINARY"), pa.binary()),
+    (("REAL", "FLOA", "DOUB"), pa.float64()),
+)
+
+
+def arrow_type(declared: str) -> pa.DataType:
+    """SQLite's own affinity rules, after the names that people mean something by. Everything else is text."""
+    upper = " ".join(declared.upper().split())
+    if (match := _DECIMAL.fullmatch(upper)) and 1 <= int(match[1]) <= _MAX_PRECISION:
+        precision, scale = int(match[1]), int(match[2] or 0)
+        if scale <= precision:
+            return pa.decimal128(precision, scale)
+    name = " ".join(re.sub(r"\(.*?\)", "", upper).split())
+    if name in _EXACT_NAMES:
+        return _EXACT_NAMES[name]
+    for parts, arrow in _PARTS:
+        if any(part in name for part in parts):
+            return arrow
+    return pa.float64() if _DECIMAL.fullmatch(upper) else pa.string()
+
+
+Array: TypeAlias = "pa.Array[Any]"
+Arrive: TypeAlias = "Callable[[Array, pa.DataType], Array]"
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """SQL over a column `x`: a first row's value that fixes the type, what is accepted, what travels; then Arrow."""
+
+    first: str
+    accepts: str
+    value: str
+    arrive: Arrive
+    cast: str  # an expression for a view that makes any value readable
+
+    def checked(self, column: exp.Expr) -> exp.Expr:
+        """abs of the least integer overflows: the cheapest way to raise inside a query."""
+        return _over(f"CASE WHEN {self.accepts} THEN {self.value} ELSE abs(-9223372036854775807 - 1) END", column)
+
+    def refuses(self, column: exp.Expr) -> exp.Expr:
+        return exp.Not(this=exp.paren(_over(self.accepts, column)))
+
+    def first_value(self) -> exp.Expr:
+        return _parsed(self.first).copy()
+
+
+@cache
+def _parsed(sql: str) -> exp.Expr:
+    return sqlglot.parse_one(sql, dialect="sqlite")
+
+
+def _over(sql: str, column: exp.Expr) -> exp.Expr:
+    return _parsed(sql).transform(lambda node: column.copy() if isinstance(node, exp.Column) else node)
+
+
+def _cast(array: Array, kind: pa.DataType) -> Array:
+    return array if array.type == kind else array.cast(kind)
+
+
+def _text(array: Array, kind: pa.DataType) -> Array:
+    """SQLite does not check that text is UTF-8."""
+    array.validate(full=True)
+    return pa.ExtensionArray.from_storage(kind, array) if isinstance(kind, pa.JsonType) else array
+
+
+def _time(array: Array, kind: pa.DataType) -> Array:
+    """Arrow reads times of day only as part of a timestamp."""
+    join: Any = pc.binary_join_element_wise  # its stub wants either scalars or arrays
+    return cast("Array", join("1970-01-01", array, " ").cast(pa.timestamp("us")).cast(kind))
+
+
+_INTEGER = Transport("0", "typeof(x) IN ('integer', 'null')", "x", _cast, "CAST(x AS TEXT)")
+_DOUBLE = Transport(
+    "0.0",
+    "typeof(x) IN ('real', 'null') OR (typeof(x) = 'integer' AND CAST(x AS REAL) = x)",
+    "x",
+    _cast,
+    "CAST(x AS TEXT)",
+)
+_BOOLEAN = Transport(
+    "0", "typeof(x) = 'null' OR (typeof(x) = 'integer' AND x IN (0, 1))", "x", _cast, "CAST(x AS TEXT)"
+)
+_NUMBER_AS_TEXT = "CASE WHEN CAST(CAST(x AS TEXT) AS REAL) = x THEN CAST(x AS TEXT) ELSE printf('%!.17g', x) END"
+_STRING = Transport(
+    "''",
+    "typeof(x) <> 'blob'",
+    f"CASE typeof(x) WHEN 'text' THEN x WHEN 'real' THEN {_NUMBER_AS_TEXT} ELSE CAST(x AS TEXT) END",
+    _text,
+    "CAST(x AS BLOB)",
+)
+_JSON = Transport(
+    "''",
+    "typeof(x) IN ('null', 'integer') OR (typeof(x) = 'text' AND json_valid(x))"
+    " OR (typeof(x) = 'real' AND abs(x) <= 1.7976931348623157e308)",
+    _STRING.value,
+    _text,
+    "CAST(x AS TEXT)",
+)
+_BINARY = Transport("x''", "typeof(x) IN ('blob', 'null')", "x", _cast, "CAST(x AS BLOB)")
+_ISO_TEXT = "typeof(x) IN ('text', 'null')"
+_DATE = Transport("''", _ISO_TEXT, "x", _cast, "date(x)")
+_TIMESTAMP = Transport("''", _ISO_TEXT, "x", _cast, "datetime(x)")
+_TIME = Transport("''", _ISO_TEXT, "x", _time, "time(x)")
+_BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
+    (pt.is_integer, _INTEGER),
+    (pt.is_floating, _DOUBLE),
+    (pt.is_boolean, _BOOLEAN),
+    (pt.is_string, _STRING),
+    (lambda kind: isinstance(kind, pa.JsonType), _JSON),
+    (pt.is_binary, _BINARY),
+    (pt.is_date32, _DATE),
+    (pt.is_timestamp, _TIMESTAMP),
+    (pt.is_time64, _TIME),
+)
+
+
+def transport(kind: pa.DataType) -> Transport | None:
+    """How a value travels to that Arrow type; None where SQLite has nothing that would become one."""
+    if pt.is_decimal(kind):
+        return _decimal(kind.scale)
+    return next((found for test, found in _BY_TEST if test(kind)), None)
+
+
+def _decimal(scale: int) -> Transport:
+    """A stored double counts as the decimal of that scale which reads back as the same double: 0.1 is 0.10."""
+    rounded = f"printf('%!.{scale}f', x)"
+    return Transport(
+        "''",
+        f"typeof(x) IN ('text', 'integer', 'null') OR (typeof(x) = 'real' AND CAST({rounded} AS REAL) = x)",
+        f"CASE typeof(x) WHEN 'real' THEN {rounded} ELSE CAST(x AS TEXT) END",
+        _cast,
+        "CAST(x AS TEXT)",
+    )
