@@ -1,0 +1,69 @@
+"""Puts logical tables into the four systems."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+
+from tests.corpora.tables import CorpusTable, System, as_text, for_sqlite
+from tests.servers import run_sql
+
+
+def load_postgres(uri: str, tables: Iterable[CorpusTable]) -> None:
+    for table in tables:
+        lines = _text_lines(table, "postgres")
+        copy = f"COPY {table.name} FROM STDIN;\n{''.join(lines)}\\.\n"
+        # The primary key first, the others after the rows: the order of a dump.
+        run_sql(uri, f"{_create(table, 'postgres')};\n{copy}{_indexes(table)}ANALYZE {table.name};\n")
+
+
+def load_mariadb(uri: str, tables: Iterable[CorpusTable]) -> None:
+    with TemporaryDirectory(prefix="federation-load-") as folder:
+        for table in tables:
+            path = Path(folder) / table.name
+            path.write_text("".join(_text_lines(table, "mariadb")), encoding="utf-8")
+            load = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table.name} CHARACTER SET utf8mb4;\n"
+            run_sql(uri, f"{_create(table, 'mariadb')};\n{load}{_indexes(table)}ANALYZE TABLE {table.name};\n")
+
+
+def load_sqlite(path: Path, tables: Iterable[CorpusTable]) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for table in tables:
+            connection.execute(_create(table, "sqlite"))
+            marks = ", ".join("?" for _ in table.data.column_names)
+            rows = ([for_sqlite(value) for value in row] for row in table.rows("sqlite"))
+            connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)
+            connection.executescript(_indexes(table))
+        connection.commit()
+
+
+def load_parquet(folder: Path, tables: Iterable[CorpusTable]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        pq.write_table(table.data, folder / f"{table.name}.parquet", row_group_size=20_000)
+
+
+def _text_lines(table: CorpusTable, system: System) -> Sequence[str]:
+    return ["\t".join(map(as_text, row)) + "\n" for row in table.rows(system)]
+
+
+def _create(table: CorpusTable, system: System) -> str:
+    columns = []
+    for name in table.data.column_names:
+        constraint = " NOT NULL" if name in table.primary_key else ""
+        columns.append(f"{name} {table.declaration(system, name)}{constraint}")
+    if table.primary_key:
+        columns.append(f"PRIMARY KEY ({', '.join(table.primary_key)})")
+    return f"CREATE TABLE {table.name} ({', '.join(columns)})"
+
+
+def _indexes(table: CorpusTable) -> str:
+    return "".join(
+        f"CREATE INDEX {table.name}_{'_'.join(columns)} ON {table.name} ({', '.join(columns)});\n"
+        for columns in table.indexes
+    )

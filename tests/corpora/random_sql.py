@@ -1,0 +1,102 @@
+"""The random corpus: query K of seed N, the same on every machine, and its replay.
+
+    python -m tests.corpora.random_sql --seed N --index K [--text]
+
+loads the tables into throw-away servers, runs the query with pushdown on and off and in plain DuckDB, and prints what
+differs. Query K belongs to one layout. What DuckDB refuses is drawn again, and so is most of what has no rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+from adapters.errors import Error
+from tests.corpora.compare import Answer, difference
+from tests.corpora.layouts import Federated, Layout, federated, plain_duckdb
+from tests.corpora.random_data import LAYOUTS, tables
+from tests.corpora.random_query import QueryGenerator
+from tests.corpora.random_scope import Query
+from tests.servers import start_mariadb, start_postgres
+
+SEED = 1
+MOST_ROWS = 20_000
+DRAWS = 50
+KEEP_EMPTY = 0.4
+
+
+def layout_of(index: int) -> Layout:
+    return list(LAYOUTS.values())[index % len(LAYOUTS)]
+
+
+def indexes_of(layout: str, count: int) -> range:
+    """The queries of that layout among the first `count`."""
+    return range(list(LAYOUTS).index(layout), count, len(LAYOUTS))
+
+
+def draw(seed: int, index: int, plain: duckdb.DuckDBPyConnection) -> tuple[Query, Answer]:
+    """Query K of seed N and DuckDB's answer to it."""
+    rng = random.Random(f"{seed}:{index}")
+    for _ in range(DRAWS):
+        query = QueryGenerator(rng).query()
+        try:
+            relation = plain.sql(query.sql)
+            rows = relation.fetchmany(MOST_ROWS + 1)
+        except duckdb.Error:
+            continue
+        if len(rows) <= MOST_ROWS and (rows or rng.random() < KEEP_EMPTY):
+            return query, Answer(tuple(map(str, relation.types)), rows)
+    raise AssertionError(f"no query among {DRAWS} draws of seed {seed}, index {index}")
+
+
+def check(opened: Federated, seed: int, index: int) -> str | None:
+    """What is wrong with query K, for a person to read, or None."""
+    query, expected = draw(seed, index, opened.plain)
+    for pushdown in (True, False):
+        try:
+            differs = difference(expected, opened.actual(query.sql, pushdown=pushdown), query.ordered)
+        except Error as exc:
+            differs = f"{type(exc).__name__}: {exc}"
+        if differs:
+            return "\n".join(
+                (
+                    f"python -m tests.corpora.random_sql --seed {seed} --index {index}",
+                    f"layout {layout_of(index).name}, pushdown {'on' if pushdown else 'off'}: {differs}",
+                    query.sql,
+                    _explain(opened, query.sql),
+                )
+            )
+    return None
+
+
+def _explain(opened: Federated, sql: str) -> str:
+    try:
+        return str(opened.engine.explain(sql).text())
+    except Error as exc:
+        return f"(EXPLAIN fails: {exc})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Replay a query of the random corpus.")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--text", action="store_true", help="print the query and stop")
+    arguments = parser.parse_args()
+    layout = layout_of(arguments.index)
+    if arguments.text:
+        print(draw(arguments.seed, arguments.index, plain_duckdb(layout, tables()))[0].sql)
+        return
+    postgres, mariadb = start_postgres(), start_mariadb()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        federated(layout, tables(), Path(folder), postgres, mariadb) as opened,
+    ):
+        print(check(opened, arguments.seed, arguments.index) or "no difference")
+
+
+if __name__ == "__main__":
+    main()
