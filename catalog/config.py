@@ -35,6 +35,9 @@ NOT_YET_SECTIONS = {"roles": "roles"}
 NOT_YET_SOURCE = {"cache": "cache settings"}
 NOT_YET_TABLE = {"cache": "cache settings"}
 
+# What a reference stands for in these is shown: EXPLAIN without the names of files would say little.
+NOT_SECRET = frozenset({"path", "schema", *SETTINGS})
+
 RESERVED = frozenset({"system", "information_schema", "pg_catalog"})
 _NAME = re.compile(r"[^\W\d][\w-]*")
 
@@ -168,13 +171,18 @@ def _sources(parts: list[Named], redactor: Redactor) -> Iterator[SourceConfig]:
             yield SourceConfig(name, kind, section.file, options, limits)
 
 
-def _check_name(section: Section, name: str, what: str) -> None:
+def name_fault(name: str, what: str) -> tuple[str, str] | None:
+    """Why this cannot be the name of a source or a view schema, and what to do."""
     if name.casefold() in RESERVED:
-        section.fault("", f'the name "{name}" is reserved', f"give the {what} another name")
-    elif not _NAME.fullmatch(name):
-        section.fault(
-            "", f'"{name}" cannot name a {what}', "use letters, digits, _ and -, and begin with a letter or _"
-        )
+        return f'the name "{name}" is reserved', f"give the {what} another name"
+    if not _NAME.fullmatch(name):
+        return f'"{name}" cannot name a {what}', "use letters, digits, _ and -, and begin with a letter or _"
+    return None
+
+
+def _check_name(section: Section, name: str, what: str) -> None:
+    if fault := name_fault(name, what):
+        section.fault("", *fault)
 
 
 def _check_options(section: Section, kind: str) -> None:
@@ -244,8 +252,9 @@ def _resolved(section: Section, redactor: Redactor) -> Section:
             return [resolve(item, f"{at}[{index}]") for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
+        secret = at.split("[")[0] not in NOT_SECRET or "://" in value
         try:
-            return resolve_references(value, folder, redactor)
+            return resolve_references(value, folder, redactor if secret else None)
         except CatalogError as exc:
             section.fault(at, exc.message, exc.hint)
             return value

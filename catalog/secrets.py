@@ -25,6 +25,9 @@ _SECRET_KEY = re.compile(
 _URI_PASSWORD = re.compile(r"(?P<before>\w://[^\s:/@?#]*):(?P<password>[^\s]+)@")
 _NAMED_PASSWORD = re.compile(r"(?:password|passwd|pwd|token|secret|api_?key)=(?:'([^']+)'|([^\s&;']+))", re.IGNORECASE)
 
+# A port is no secret, and without its digits figures could not be read. A password of digits is known by its place.
+_PORT = re.compile(r"\d{1,5}")
+
 # A shorter value is hidden only where it stands alone: hiding every "1" would make all messages unreadable.
 _ANYWHERE = 6
 
@@ -68,7 +71,7 @@ class Redactor:
                 self.add_options(item, key)
         elif isinstance(value, str):
             self.add_embedded(value)
-            if _SECRET_KEY.search(key):
+            if _SECRET_KEY.search(key) and not has_reference(value):
                 self.add(value)
 
     def scrub(self, text: str) -> str:
@@ -109,10 +112,10 @@ def has_reference(text: str) -> bool:
     return any(match.group() != "$${" for match in _REFERENCE.finditer(text))
 
 
-def resolve_references(text: str, folder: Path, redactor: Redactor) -> str:
+def resolve_references(text: str, folder: Path, redactor: Redactor | None) -> str:
     """The text with every reference replaced; relative secret files are looked up in `folder`.
 
-    Raises CatalogError that names the reference. A text that holds a reference is secret as a whole.
+    The values become known to the redactor; None leaves them to be shown. Raises CatalogError that names the reference.
     """
     if "${" not in text:
         return text
@@ -120,12 +123,15 @@ def resolve_references(text: str, folder: Path, redactor: Redactor) -> str:
     def value(match: re.Match[str]) -> str:
         if match.group() == "$${":
             return "${"
-        return _value_of(match["reference"], folder, redactor)
+        found = _value_of(match["reference"], folder)
+        if redactor is not None and not _PORT.fullmatch(found):
+            redactor.add(found)
+        return found
 
     return _REFERENCE.sub(value, text)
 
 
-def _value_of(reference: str | None, folder: Path, redactor: Redactor) -> str:
+def _value_of(reference: str | None, folder: Path) -> str:
     scheme, _, name = (reference or "").partition(":")
     if scheme == "env" and name:
         value = os.environ.get(name)
@@ -141,7 +147,6 @@ def _value_of(reference: str | None, folder: Path, redactor: Redactor) -> str:
         raise CatalogError(
             "a ${ here does not begin a reference", hint="write ${env:NAME} or ${file:/path}, and $${ for a literal ${"
         )
-    redactor.add(value)
     return value
 
 

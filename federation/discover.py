@@ -18,6 +18,7 @@ import tomlkit
 from adapters.base import Adapter, TableName
 from adapters.errors import CatalogError, Error, SourceUnavailable
 from adapters.registry import make_adapter
+from catalog.config import name_fault
 from catalog.names import show_name
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.shared import at_once
@@ -46,6 +47,8 @@ def discover(uri: str, name: str | None = None, seconds: float = SECONDS) -> str
     """TOML text with one source. Raises the source's error, or CatalogError for a URI that means nothing here."""
     redactor = Redactor()
     redactor.add_embedded(uri)
+    if name is not None and (fault := name_fault(name, "source")):
+        raise CatalogError(fault[0], hint=fault[1])
     try:
         draft = _draft(uri, name, redactor)
         adapter = make_adapter(draft.name, draft.kind, draft.real)
@@ -81,7 +84,7 @@ def _draft(uri: str, name: str | None, redactor: Redactor) -> Draft:
 def _name(path: str, otherwise: str) -> str:
     """A source's name out of the last part of a path."""
     stem = re.sub(r"\W+", "_", Path(unquote(path)).name.split(".")[0]).strip("_").lower()
-    return stem if re.match(r"[^\W\d]", stem) else otherwise
+    return otherwise if name_fault(stem, "source") else stem
 
 
 def _variable(name: str, what: str) -> str:

@@ -84,6 +84,12 @@ def test_sqlite_without_a_telling_name(tmp_path: Path, crm: Path) -> None:
     assert "[sources.erp]" in discover(str(tmp_path / "2024.data"), "erp")
 
 
+@pytest.mark.parametrize("name", ["a.b", "System", "", "1st"])
+def test_a_name_that_no_source_can_have(crm: Path, name: str) -> None:
+    with pytest.raises(CatalogError):
+        discover(str(crm), name)
+
+
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "Lake 1"

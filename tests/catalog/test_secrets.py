@@ -96,6 +96,29 @@ def test_scrubbing() -> None:
         assert redactor.scrub(text) == scrubbed
 
 
+def test_what_is_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG_TEST_DATA", "data-folder")
+    monkeypatch.setenv("CATALOG_TEST_PORT", "5432")
+    monkeypatch.setenv("CATALOG_TEST_PIN", "9876")
+    file = tmp_path / "federation.toml"
+    file.write_text(
+        """
+        [sources.a]
+        adapter = "sqlite"
+        path = "${env:CATALOG_TEST_DATA}/a.db"
+        [sources.b]
+        adapter = "rest"
+        base_url = "https://example.org:${env:CATALOG_TEST_PORT}"
+        auth = { kind = "api_key", query = "key", key = "${env:CATALOG_TEST_PIN}" }
+        tables.t = { path = "/t", columns = { token = "string" } }
+        """,
+        encoding="utf-8",
+    )
+    config, faults = read_config(file)
+    assert faults == []
+    assert config.redactor.scrub("data-folder 5432 string 9876") == "data-folder 5432 string ***"
+
+
 def test_a_longer_secret_is_hidden_whole() -> None:
     redactor = Redactor()
     redactor.add("secret-1")
