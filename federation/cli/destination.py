@@ -14,8 +14,8 @@ from typing import BinaryIO
 from adapters.errors import OperationalError
 
 
-class OutputFailed(OperationalError, sqlstate="58030"):
-    """A result could not be written."""
+class FileFailed(OperationalError, sqlstate="58030"):
+    """A file could not be written or read."""
 
 
 class Output:
@@ -38,13 +38,13 @@ class Output:
 
 
 @contextlib.contextmanager
-def translated(name: str) -> Iterator[None]:
+def translated(name: str, action: str = "write") -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise OutputFailed(f"cannot write {name}: {exc.strerror}") from exc
+        raise FileFailed(f"cannot {action} {name}: {exc.strerror}") from exc
 
 
 @contextlib.contextmanager
