@@ -158,7 +158,7 @@ class RestAdapter:
         try:
             records = find(body, call.records)
         except Unfit as exc:
-            raise SourceError(f"{where}: {exc} to the records", source=self.name) from exc
+            raise SourceError(f"{where}: {exc} to find the records", source=self.name) from exc
         if call.one_key and isinstance(records, dict):
             return [records]
         if not isinstance(records, list):
@@ -178,7 +178,7 @@ class RestAdapter:
             return to_array(records, path, declared.arrow_type, converter(declared.type), nullable)
         except Unfit as exc:
             raise exc.error(
-                f'table "{work.table}", column "{name}": {exc} came where {declared.type} is declared',
+                f'table "{work.table}", column "{name}", declared as {declared.type}: {exc}',
                 hint='declare the type that comes, or type = "json", and cast it in the query',
                 source=self.name,
             ) from exc

@@ -31,6 +31,7 @@ _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
 _BACKOFF_SECONDS = 0.2
 _COMPLETE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT)
+_HINTS = {404: "check base_url and path", 414: "lower max_values", 400: "check the parameters in the catalog file"}
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -71,8 +72,8 @@ class _Connection:
         )
 
     @contextmanager
-    def get(self, url: httpx.URL, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        with self._client.stream("GET", url, headers=dict(headers), extensions={"trace": self._trace}) as response:
+    def get(self, url: httpx.URL, headers: httpx.Headers) -> Iterator[httpx.Response]:
+        with self._client.stream("GET", url, headers=headers, extensions={"trace": self._trace}) as response:
             yield response
 
     def abort(self) -> None:
@@ -103,14 +104,18 @@ class Client:
         self._source = source
         self._manifest = manifest
         self._base = httpx.URL(manifest.base_url)
-        self._headers = {"User-Agent": "federation", "Accept": "application/json", **_headers(manifest)}
+        self._headers = httpx.Headers({"User-Agent": "federation", "Accept": "application/json"})
+        self._headers.update(_headers(manifest))
         self._pool = Pool(lambda: _Connection(manifest), lambda connection: connection.close())
 
     def close(self) -> None:
         self._pool.close()
 
     def url(self, path: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
-        return httpx.URL(self._manifest.base_url + path, params=list(params))
+        try:
+            return httpx.URL(self._manifest.base_url + path, params=list(params))
+        except httpx.InvalidURL as exc:
+            raise SourceError(f"GET {path}: the filter makes no valid URL", source=self._source) from exc
 
     def resolve(self, link: str, base: httpx.URL, what: str) -> httpx.URL:
         """A link that the source named, if it stays at the source."""
@@ -156,21 +161,23 @@ class Client:
     def _fetch(
         self, url: httpx.URL, what: str, cancel: CancelToken
     ) -> tuple[int, httpx.Headers, Mapping[str, str], bytes]:
-        auth = self._manifest.auth
-        if isinstance(auth, ApiKeyAuth) and auth.query:
-            url = url.copy_set_param(auth.query, auth.key.get_secret_value())
         connection = self._pool.acquire(cancel)
         unregister = cancel.register(connection.abort)
         broken = True
         try:
-            with self._translated(what, cancel), connection.get(url, self._headers) as response:
+            with self._translated(what, cancel), connection.get(self._signed(url), self._headers) as response:
                 body = self._read(response, what)
                 broken = False
-                links = {rel: link["url"] for rel, link in response.links.items() if rel and "url" in link}
-                return response.status_code, response.headers, links, body
+                return response.status_code, response.headers, _links(response), body
         finally:
             unregister()
             self._pool.release(connection, broken=broken)
+
+    def _signed(self, url: httpx.URL) -> httpx.URL:
+        auth = self._manifest.auth
+        if isinstance(auth, ApiKeyAuth) and auth.query:
+            return url.copy_set_param(auth.query, auth.key.get_secret_value())
+        return url
 
     def _read(self, response: httpx.Response, what: str) -> bytes:
         chunks, size = [], 0
@@ -206,8 +213,7 @@ class Client:
             return SourceAuthError(message, hint=f"check auth of [sources.{self._source}]", source=self._source)
         if status in _WORTH_RETRYING:
             return _Transient(SourceUnavailable(message, source=self._source), _retry_after(headers))
-        hint = "check path in the catalog file" if status == HTTPStatus.NOT_FOUND else None
-        return SourceError(message, hint=hint, source=self._source)
+        return SourceError(message, hint=_HINTS.get(status), source=self._source)
 
     @contextmanager
     def _translated(self, what: str, cancel: CancelToken) -> Iterator[None]:
@@ -244,6 +250,12 @@ def _headers(manifest: Manifest) -> dict[str, str]:
         case ApiKeyAuth(header=str(header), key=key):
             headers[header] = key.get_secret_value()
     return headers
+
+
+def _links(response: httpx.Response) -> dict[str, str]:
+    """One link may have several relations: rel="next last"."""
+    named = response.links.items()
+    return {one: link["url"] for rel, link in named if "url" in link for one in (rel or "").lower().split()}
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

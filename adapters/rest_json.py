@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ MISSING = object()
 
 
 class Unfit(Exception):
-    """A value that its column's type cannot hold; says what came, never the value."""
+    """A value that its place cannot hold; says what came, never the value."""
 
     error: type[DataError] = ConversionError
 
@@ -68,7 +69,7 @@ def find(document: Any, path: JsonPath) -> Any:
             return None
         expected = dict if isinstance(step, str) else list
         if not isinstance(document, expected):
-            raise Unfit(f"{describe(document)} on the way, where {_article(_JSON_NAMES[expected])} is needed")
+            raise Unfit(f"{describe(document)} came on the path, where {_article(_JSON_NAMES[expected])} is needed")
         if isinstance(document, dict):
             document = document.get(step, MISSING)
         else:
@@ -106,6 +107,7 @@ def parse_type(text: str) -> pa.DataType:
     raise ValueError(f"no column type; known: {', '.join(TYPE_NAMES)}")
 
 
+@cache
 def converter(spelling: str) -> Convert:
     """The function that takes a non-null JSON value to the Python value that pyarrow stores, or raises Unfit."""
     kind = parse_type(spelling)
@@ -137,14 +139,14 @@ def to_array(
         value = find(record, path)
         if value is None or value is MISSING:
             if not nullable:
-                raise Unfit("no value, and the column is declared not to be null")
+                raise Unfit("no value came, and it is declared not to be null")
             values.append(None)
         else:
             values.append(convert(value))
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError as exc:
-        raise Unfit("a string that is not Unicode text (half of a surrogate pair)") from exc
+        raise Unfit("a string came that is not Unicode text (half of a surrogate pair)") from exc
 
 
 def json_text(value: Any) -> str:
@@ -166,15 +168,19 @@ def _article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aio' else 'a'} {noun}"
 
 
+def _clash(value: Any) -> Unfit:
+    return Unfit(f"{describe(value)} came")
+
+
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise Unfit(describe(value))
+        raise _clash(value)
     return value
 
 
 def _bool(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Unfit(describe(value))
+        raise _clash(value)
     return value
 
 
@@ -183,11 +189,11 @@ def _integer(signed: bool, bits: int) -> Convert:
 
     def convert(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise Unfit(describe(value))
+            raise _clash(value)
         if not low <= value <= high:
-            raise _TooLarge("a number outside its range")
+            raise _TooLarge("a number came that is outside its range")
         if value != int(value):
-            raise Unfit("a number with a fraction")
+            raise Unfit("a number with a fraction came")
         return int(value)
 
     return convert
@@ -195,13 +201,13 @@ def _integer(signed: bool, bits: int) -> Convert:
 
 def _double(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Unfit(describe(value))
+        raise _clash(value)
     try:
         result = float(value)
     except OverflowError:
         result = math.inf
     if math.isinf(result):
-        raise _TooLarge("a number outside its range")
+        raise _TooLarge("a number came that is outside its range")
     return result
 
 
@@ -212,13 +218,13 @@ def _decimal(precision: int, scale: int) -> Convert:
     def convert(value: Any) -> Decimal:
         # Money often travels as text, because JSON numbers become binary floats elsewhere.
         if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-            raise Unfit(describe(value))
+            raise _clash(value)
         if isinstance(value, str) and not _NUMBER.fullmatch(value):
-            raise Unfit("a string that is no number")
+            raise Unfit("a string came that is no number")
         try:
             return Decimal(value).quantize(unit, context=exactly)
         except (Inexact, InvalidOperation) as exc:
-            raise _TooLarge("a number with more digits than it has room for") from exc
+            raise _TooLarge("a number came with more digits than it has room for") from exc
 
     return convert
 
@@ -227,40 +233,40 @@ def _date(value: Any) -> dt.date:
     try:
         return dt.date.fromisoformat(_string(value))
     except ValueError as exc:
-        raise Unfit("a string that is no ISO 8601 date") from exc
+        raise Unfit("a string came that is no ISO 8601 date") from exc
 
 
 def _timestamp(value: Any) -> dt.datetime:
     moment = _moment(value)
     if moment.tzinfo is not None:
-        raise Unfit("a point in time with a UTC offset, which timestamptz would hold")
+        raise Unfit("a point in time came with a UTC offset, which timestamptz would hold")
     return moment
 
 
 def _timestamptz(value: Any) -> dt.datetime:
     moment = _moment(value)
     if moment.tzinfo is None:
-        raise Unfit("a point in time without a UTC offset, which timestamp would hold")
+        raise Unfit("a point in time came without a UTC offset, which timestamp would hold")
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError as exc:
-        raise _TooLarge("a point in time outside its range") from exc
+        raise _TooLarge("a point in time came that is outside its range") from exc
 
 
 def _moment(value: Any) -> dt.datetime:
     text = _string(value)
     if _BEYOND_MICROSECONDS.search(text):
-        raise Unfit("a point in time finer than a microsecond, which string would hold")
+        raise Unfit("a point in time came that is finer than a microsecond, which string would hold")
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError as exc:
-        raise Unfit("a string that is no ISO 8601 point in time") from exc
+        raise Unfit("a string came that is no ISO 8601 point in time") from exc
 
 
 def _list_of(item: Convert) -> Convert:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise Unfit(describe(value))
+            raise _clash(value)
         return [None if element is None else item(element) for element in value]
 
     return convert

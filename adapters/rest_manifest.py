@@ -27,7 +27,8 @@ from adapters.rest_json import JsonPath, parse_path, parse_type
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_HEADER = re.compile(r"[\w-]+:[ -~]*", re.ASCII)
+_HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
+_HEADER_TEXT = re.compile(r"[!-~]([ -~]*[!-~])?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
@@ -57,7 +58,21 @@ def _is_type(value: str) -> str:
     return value
 
 
+def _is_header_text(value: SecretStr) -> SecretStr:
+    if not _HEADER_TEXT.fullmatch(value.get_secret_value()):
+        raise ValueError("what travels in a header is one line of printable ASCII")
+    return value
+
+
+def _is_header_name(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise ValueError("the name of a header is made of letters, digits and dashes")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(_as_seconds), Field(gt=0)]
+HeaderName = Annotated[str, AfterValidator(_is_header_name)]
+HeaderText = Annotated[SecretStr, AfterValidator(_is_header_text)]
 UrlPath = Annotated[str, AfterValidator(_is_path)]
 Path = Annotated[JsonPath, BeforeValidator(_as_path)]
 
@@ -82,15 +97,15 @@ class BasicAuth(Model):
 
 class BearerAuth(Model):
     kind: Literal["bearer"]
-    token: SecretStr
+    token: HeaderText
 
 
 class ApiKeyAuth(Model):
     """The key travels in a header or as a query parameter."""
 
     kind: Literal["api_key"]
-    key: SecretStr
-    header: str | None = None
+    key: HeaderText
+    header: HeaderName | None = None
     query: str | None = None
 
     @model_validator(mode="after")
@@ -289,7 +304,7 @@ class Retry(Model):
 class Manifest(Model):
     base_url: str
     auth: Auth = NoAuth()
-    headers: dict[str, SecretStr] = {}
+    headers: dict[HeaderName, HeaderText] = {}
     allow_private: bool = False
     timeout: Seconds = 30.0
     max_response_bytes: PositiveInt = 64 << 20
@@ -306,14 +321,6 @@ class Manifest(Model):
             raise ValueError("base_url has no user, no query and no fragment; credentials belong into auth")
         return value.rstrip("/")
 
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name, text in value.items():
-            if not _HEADER.fullmatch(f"{name}:{text.get_secret_value()}"):
-                raise ValueError("a header is a name of letters, digits and dashes, and one line of printable ASCII")
-        return value
-
 
 def parse_manifest(source: str, options: Mapping[str, Any]) -> Manifest:
     """Raises one CatalogError that lists every fault, without any value."""
@@ -321,7 +328,7 @@ def parse_manifest(source: str, options: Mapping[str, Any]) -> Manifest:
         return Manifest.model_validate(dict(options))
     except ValidationError as exc:
         faults = exc.errors(include_url=False, include_input=False, include_context=True)
-        lines = [_fault(source, fault["loc"], fault["type"], fault["msg"]) for fault in faults]
+        lines = [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults]
         hint = next(
             filter(None, (_nearest(fault["loc"]) for fault in faults if fault["type"] == "extra_forbidden")), None
         )
@@ -329,11 +336,10 @@ def parse_manifest(source: str, options: Mapping[str, Any]) -> Manifest:
         raise CatalogError("\n".join(lines), hint=hint, source=source) from None
 
 
-def _fault(source: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
-    where = ".".join(str(part) for part in ("sources", source, *location))
+def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         message = "this key is unknown"
-    return f"[{where}]: {message.removeprefix('Value error, ')}"
+    return f"{'.'.join(map(str, location))}: {message.removeprefix('Value error, ')}"
 
 
 def _nearest(location: tuple[int | str, ...]) -> str | None:

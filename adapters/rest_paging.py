@@ -128,7 +128,7 @@ class Pager:
         try:
             return find(body, path)
         except Unfit as exc:
-            raise self._fault(f"{exc}, to find the next page") from exc
+            raise self._fault(f"{exc} to find the next page") from exc
 
     def _text(self, body: Any, path: JsonPath) -> str | None:
         value = self._at(body, path)

@@ -18,6 +18,8 @@ from itertools import product
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
+
 from adapters.base import Predicate, ScanRequest
 from adapters.errors import NotSupportedError, RequiredFilterMissing
 from adapters.rest_json import JsonPath
@@ -25,6 +27,8 @@ from adapters.rest_manifest import Filter, GetByKey, Paginate, Single, TableSpec
 
 # Optional filters are not worth more calls than this: the predicate stays residual instead.
 MAX_OPTIONAL_CALLS = 32
+# Many servers refuse URLs of more than 8,000 characters.
+MAX_LIST_CHARACTERS = 4000
 _SHOWN = 60
 
 
@@ -81,7 +85,8 @@ def plan_calls(spec: TableSpec, request: ScanRequest) -> tuple[list[Call], tuple
     nothing = any(not predicate.values and predicate.op not in ("is null", "is not null") for predicate in cleaned)
     if nothing or request.limit == 0:
         return [], ()
-    calls, settled = _key_calls(spec, cleaned) or _filter_calls(spec, request.table.name, cleaned)
+    usable = [predicate for predicate in cleaned if _fits_type(spec, predicate)]
+    calls, settled = _key_calls(spec, usable) or _filter_calls(spec, request.table.name, usable)
     given = zip(request.predicates, cleaned, strict=True)
     residual = tuple(original for original, clean in given if not _among(clean, settled))
     return [_narrowed(spec, call, request.columns, None if residual else request.limit) for call in calls], residual
@@ -117,6 +122,17 @@ def _narrowed(spec: TableSpec, call: Call, columns: Sequence[str], limit: int | 
     if spec.page_size:
         more.append((spec.page_size.param, str(min(spec.page_size.max, limit or spec.page_size.max))))
     return replace(call, pushed=(*call.pushed, *more))
+
+
+def _fits_type(spec: TableSpec, predicate: Predicate) -> bool:
+    """Whether the values can be compared with what comes back; those of another type are left to the caller."""
+    try:
+        # Arrow takes 5.5 for an integer, and makes it 5.
+        return pa.array(predicate.values, spec.columns[predicate.column].arrow_type).to_pylist() == list(
+            predicate.values
+        )
+    except (pa.ArrowException, OverflowError):
+        return False
 
 
 def _among(predicate: Predicate, others: Iterable[Predicate]) -> bool:
@@ -260,8 +276,16 @@ def _same_param(one: Filter, other: Filter) -> bool:
 # --- URLs -------------------------------------------------------------------------------------------------------
 
 
-def _chunks(values: Sequence[Any], size: int) -> list[tuple[Any, ...]]:
-    return [tuple(values[start : start + size]) for start in range(0, len(values), size)]
+def _chunks(values: Iterable[Any], size: int) -> list[tuple[Any, ...]]:
+    chunks: list[list[Any]] = []
+    length = 0
+    for value in values:
+        length += len(quote(wire(value))) + 1
+        if not chunks or len(chunks[-1]) == size or length > MAX_LIST_CHARACTERS:
+            chunks.append([])
+            length = len(quote(wire(value))) + 1
+        chunks[-1].append(value)
+    return [tuple(chunk) for chunk in chunks]
 
 
 def _params(name: str, values: Iterable[Any], encode: str) -> list[tuple[str, str]]:

@@ -194,6 +194,7 @@ def http_date(seconds: float) -> str:
 def _handler(server: RestServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             fault = server.note(self.path, self.headers["Authorization"])

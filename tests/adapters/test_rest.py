@@ -362,3 +362,24 @@ def test_decimal_values_travel_as_written(server: RestServer) -> None:
     }
     rows = scan(adapter_for(server, {"prices": spec}), "prices", ["id"], Predicate("price", "=", (Decimal("0.10"),)))
     assert rows.to_pylist() == [{"id": 1}]
+
+
+def test_long_lists_of_values_are_cut_before_the_url_is_too_long(server: RestServer) -> None:
+    spec = {
+        **ACCOUNTS,
+        "columns": {"id": "string"},
+        "filters": {},
+        "get_by_key": {"batch": {"param": "ids", "max": 99}},
+    }
+    keys = tuple(f"{n}" * 1500 for n in range(1, 6))
+    planned = adapter_for(server, {"accounts": spec}).plan_scan(
+        ScanRequest(TableName("main", "accounts"), ("id",), (Predicate("id", "in", keys),))
+    )
+    assert len(planned.partitions) == 3
+
+
+@pytest.mark.parametrize("value", [1 << 70, "5", 5.5])
+def test_a_value_of_another_type_is_left_to_the_caller(adapter: RestAdapter, value: Any) -> None:
+    predicate = Predicate("id", "=", (value,))
+    planned = adapter.plan_scan(ScanRequest(TableName("main", "accounts"), ("id",), (predicate,)))
+    assert planned.residual == (predicate,)

@@ -213,7 +213,7 @@ def test_a_wrong_token(server: RestServer) -> None:
         (b'{"items": null}', "null came where the records"),
         (b'{"items": {"id": 1}}', "an object came where the records"),
         (b'{"items": "none"}', "a string came where the records"),
-        (b'["x"]', "an array on the way"),
+        (b'["x"]', "an array came on the path"),
         (b"", "not JSON"),
         (b'{"items": [{"id": NaN}]}', "not JSON"),
         (b'{"items": "\xff"}', "not JSON"),
