@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.base import Adapter, Table, TableName
 from adapters.errors import MissingDriver, SchemaNotFound, TableNotFound
-from catalog.listing import Listing, Listings, ambiguous
+from catalog.listing import Listing, Listings, again, ambiguous
 from catalog.model import CatalogTable, Settings, Source, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name
 from catalog.secrets import Redactor
@@ -43,6 +44,9 @@ class Catalog:
         self.settings = settings
         self.redactor = redactor or Redactor()
         self.notes = tuple(notes)
+        self._note_by_folded = {
+            (note.source, note.schema and note.schema.casefold(), note.name.casefold()): note for note in self.notes
+        }
         self._source_by_folded = {name.casefold(): source for name, source in self.sources.items()}
         self._view_by_folded = {_folded(key): view for key, view in self.views.items()}
         self._view_schemas = {schema.casefold() for schema, _ in self.views}
@@ -182,7 +186,7 @@ class Catalog:
             return self._try(*found[0])
         for failure in failures.values():
             if not isinstance(failure, MissingDriver):
-                raise failure
+                raise again(failure)
         return None
 
     def _best(self, listing: Listing, name: str) -> list[TableName]:
@@ -195,13 +199,14 @@ class Catalog:
         return [table for table in tables if table.name == name] or tables
 
     def _nowhere(self, name: str) -> TableNotFound:
-        known: dict[str, str] = {view.name: show_name((view.schema, view.name)) for view in self.views.values()}
-        elsewhere: list[str] = []
+        known: dict[str, tuple[str, ...]] = {view.name: (view.schema, view.name) for view in self.views.values()}
+        near: list[tuple[str, ...]] = []
         for source in self.sources:
             if (listing := self._listings.known(source)) is not None:
-                elsewhere += [show_name((source, table.schema, table.name)) for table in listing.named(name)]
-                known |= {table.name: show_name((source, table.schema, table.name)) for table in listing.tables}
-        hint = did_you_mean(elsewhere + [known[match] for match in nearest(name, known)])
+                near += [(source, table.schema, table.name) for table in listing.named(name)]
+                known |= {table.name: (source, table.schema, table.name) for table in listing.tables}
+        near += [known[match] for match in nearest(name, known)]
+        hint = did_you_mean(map(show_name, near[:3]))
         unread = [name for name, source in self.sources.items() if isinstance(source.adapter_or_fault, MissingDriver)]
         if unread:
             hint = f"{hint or 'write the name of its source'} (not searched, for want of a driver: {', '.join(unread)})"
@@ -219,14 +224,13 @@ class Catalog:
         return self._noted(source, table)
 
     def _noted(self, source: Source, table: Table) -> CatalogTable:
-        wanted = _folded((source.name, table.name.schema, table.name.name))
-        for note in self.notes:
-            schema = note.schema if note.schema is not None else source.adapter.default_schema
-            if _folded((note.source, schema, note.name)) == wanted:
-                comment = note.comment or table.comment
-                table = Table(table.name, table.columns, table.primary_key, table.foreign_keys, comment)
-                return CatalogTable(source, table, note.owner)
-        return CatalogTable(source, table)
+        name = table.name
+        note = self._note_by_folded.get((source.name, name.schema.casefold(), name.name.casefold()))
+        if note is None and name.schema == source.adapter.default_schema:
+            note = self._note_by_folded.get((source.name, None, name.name.casefold()))
+        if note is None:
+            return CatalogTable(source, table)
+        return CatalogTable(source, replace(table, comment=note.comment or table.comment), note.owner)
 
 
 def _folded(parts: Iterable[str]) -> tuple[str, ...]:

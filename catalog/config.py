@@ -82,6 +82,8 @@ def _documents(path: Path, faults: Faults) -> Iterator[tuple[Path, Mapping[str, 
             faults.add(file, "", "the file is not UTF-8 text")
         except tomllib.TOMLDecodeError as exc:
             faults.add(file, "", f"this is not TOML: {exc}")
+        except RecursionError:
+            faults.add(file, "", "the file is nested too deeply")
 
 
 Named = tuple[str, Section]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from copy import copy
 
 from adapters.base import TableName
-from adapters.errors import AmbiguousTable, SourceUnavailable
+from adapters.errors import AmbiguousTable, Error, SourceUnavailable
 from catalog.model import Source
 from catalog.names import nearest, show_name
 from catalog.shared import Loaded, at_once
@@ -59,6 +60,15 @@ class Listing:
 def ambiguous(name: str, candidates: Iterable[tuple[str, ...]]) -> AmbiguousTable:
     shown = sorted(show_name(parts) for parts in candidates)
     return AmbiguousTable(f'the name "{name}" is ambiguous', hint=f"write one of: {', '.join(shown)}")
+
+
+def again(failure: Exception) -> Exception:
+    """A remembered failure to raise once more; each statement adds its own position and traceback."""
+    if not isinstance(failure, Error):
+        return failure
+    raised = copy(failure)
+    raised.__cause__ = failure
+    return raised
 
 
 class Listings:

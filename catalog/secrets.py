@@ -153,8 +153,8 @@ def _value_of(reference: str | None, folder: Path) -> str:
 def _file_value(name: str, folder: Path) -> str:
     try:
         return (folder / name).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "not a path of UTF-8 text"
         raise CatalogError(
             f"the secret file of ${{file:{name}}} cannot be read: {why}",
             hint="a secret file holds one value as text; the user who runs this must be able to read it",

@@ -294,12 +294,14 @@ def test_unreadable_files(tmp_path: Path) -> None:
     broken = written(tmp_path, "[sources.a\n", "broken.toml")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
+    deep = written(tmp_path, "a = " + "[" * 5000, "deep.toml")
     folder = tmp_path / "empty"
     folder.mkdir()
     for path, message in [
         (missing, f"{missing}: there is no such file"),
         (broken, f"{broken}: this is not TOML: Expected ']' at the end of a table declaration (at line 1, column 11)"),
         (binary, f"{binary}: the file is not UTF-8 text"),
+        (deep, f"{deep}: the file is nested too deeply"),
         (folder, f"{folder}: the folder holds no *.toml file"),
     ]:
         with pytest.raises(CatalogError) as caught:

@@ -173,6 +173,13 @@ def test_a_source_that_is_down_does_not_hide_another_and_is_not_taken_for_empty(
         with pytest.raises(SourceUnavailable):
             found(catalog, "missing")
     assert down.listed == 1, "the failure is remembered for a moment"
+    errors = []
+    for _ in range(2):
+        with pytest.raises(SourceUnavailable) as caught:
+            found(catalog, "missing")
+        errors.append(caught.value)
+    assert errors[0] is not errors[1], "each statement gets an error of its own"
+    assert (errors[0].source, errors[0].message) == ("down", "connection refused")
 
 
 def test_the_last_listing_of_a_source_that_went_down_still_makes_a_name_ambiguous() -> None:

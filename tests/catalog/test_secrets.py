@@ -40,7 +40,8 @@ def test_references(tmp_path: Path) -> None:
     [
         ("x ${env:CATALOG_TEST_MISSING}", "the environment variable CATALOG_TEST_MISSING"),
         ("${file:missing}", "${file:missing} cannot be read: No such file or directory"),
-        ("${file:binary}", "${file:binary} cannot be read: it is not UTF-8 text"),
+        ("${file:binary}", "${file:binary} cannot be read: not a path of UTF-8 text"),
+        ("${file:a\0b}", "cannot be read: not a path of UTF-8 text"),
         ("${vault:x}", "does not begin a reference"),
         ("${env:}", "does not begin a reference"),
         ("pass${word", "does not begin a reference"),
