@@ -27,6 +27,7 @@ from adapters.duck_types import put_right, quoted, wanted_schema, with_text_cast
 from adapters.errors import NotSupportedError, SQLSyntaxError
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
+Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
 
 ROWS_PER_BATCH = 65_536
 # How much a streaming result may hold back before its first batch comes: 10 MB unless said, 0.8 s of a slow query.
@@ -81,9 +82,7 @@ class Rows:
 class _Running:
     """What one running query holds on its cursor: the registered readers and the watch for a cancel."""
 
-    def __init__(
-        self, cursor: Cursor, sql: str, registered: Mapping[str, pa.RecordBatchReader], cancel: CancelToken | None
-    ) -> None:
+    def __init__(self, cursor: Cursor, sql: str, registered: Registered, cancel: CancelToken | None) -> None:
         self._cursor = cursor
         self._sql = sql
         self._registered: list[str] = []
@@ -178,6 +177,11 @@ class Duck:
             cursor.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS SELECT * FROM empty").fetchall()
             cursor.unregister("empty")
 
+    def create_view(self, name: str, sql: str) -> None:
+        """A view that every cursor sees, over a query of ours."""
+        with self._lock, translate_errors(sql):
+            self._connection.cursor().execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}").fetchall()
+
     def drop_table(self, name: str) -> None:
         with self._lock, translate_errors():
             self._connection.cursor().execute(f"DROP TABLE IF EXISTS {quoted(name)}").fetchall()
@@ -186,10 +190,10 @@ class Duck:
         self,
         cursor: Cursor,
         sql: str,
-        registered: Mapping[str, pa.RecordBatchReader],
+        registered: Registered,
         cancel: CancelToken | None = None,
     ) -> Rows:
-        """Run a query over `registered` readers (each is read once) and stream its rows.
+        """Run a query over `registered` readers (each is read once) and tables, and stream its rows.
 
         A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
         """

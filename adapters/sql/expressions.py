@@ -240,7 +240,7 @@ class ExpressionTranslator:
                 raise Declined(Reason.COLLATION, "IN over text of another collation")
             return Typed(exp.In(this=subject_node, query=exp.Subquery(this=query)), BOOL)
         pairs = [self.align(subject, self.expression(each), equality=True) for each in node.expressions]
-        found: exp.Expr = exp.In(this=pairs[0][0], expressions=[right for _, right in pairs])
+        found = exp.In(this=pairs[0][0], expressions=[right for _, right in pairs])
         return Typed(_wrap(self._sargable(node.this, node.expressions, found)), BOOL)
 
     def _is(self, node: exp.Is) -> Typed:
@@ -249,10 +249,10 @@ class ExpressionTranslator:
             if inner.type.dynamic:
                 self.dynamic.append(inner)
             return Typed(_wrap(exp.Is(this=inner.node, expression=exp.Null())), replace(BOOL, nullable=False))
-        inner = self.boolean(node.this)
         if not isinstance(node.expression, exp.Boolean):
             raise Declined(Reason.NOT_WHITELISTED, node.sql("duckdb"))
-        return Typed(_wrap(exp.Is(this=inner, expression=node.expression.copy())), replace(BOOL, nullable=False))
+        condition = self.boolean(node.this)
+        return Typed(_wrap(exp.Is(this=condition, expression=node.expression.copy())), replace(BOOL, nullable=False))
 
     def _like(self, node: exp.Like | exp.ILike, escape: str | None = None) -> Typed:
         require_only(node, "this", "expression", "negate")

@@ -1,0 +1,148 @@
+"""Names become tables: every table reference of a query is resolved, and views are put in as subqueries.
+
+After `bind`, a base table is an `exp.Table` whose name is an identifier of `Bound.tables` and whose alias is what the
+statement calls it. DuckDB knows an empty table of the same name and types, so that it can type the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from sqlglot import exp
+
+from adapters.errors import Error, NotSupportedError, ProgrammingError, TableNotFound
+from catalog.catalog import Catalog
+from catalog.model import CatalogTable, View
+from federation.parse import parse
+
+MAX_VIEW_DEPTH = 32
+_TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
+
+
+@dataclass
+class Bound:
+    """`tables` maps the identifiers in `query` to what they stand for."""
+
+    query: exp.Query
+    tables: dict[str, CatalogTable] = field(default_factory=dict)
+
+
+class Binder:
+    """`identify` gives a table its identifier and makes it known to DuckDB."""
+
+    def __init__(self, catalog: Catalog, identify: Callable[[CatalogTable], str]) -> None:
+        self._catalog = catalog
+        self._identify = identify
+
+    def bind(self, query: exp.Query) -> Bound:
+        """`query` is changed in place. Raises the catalog's errors, with the position of the name."""
+        bound = Bound(query)
+        self._bind_tables(bound, query, ())
+        return bound
+
+    def _bind_tables(self, bound: Bound, query: exp.Query, views: tuple[tuple[str, str], ...]) -> None:
+        for table in list(query.find_all(exp.Table)):
+            if not _is_cte(table):
+                self._bind_table(bound, table, views)
+        _drop_qualifiers(query)
+
+    def _bind_table(self, bound: Bound, table: exp.Table, views: tuple[tuple[str, str], ...]) -> None:
+        if not isinstance(table.this, exp.Identifier):
+            return _check_table_function(table)
+        parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
+        try:
+            found = self._catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
+        except Error as exc:
+            # A name inside a view has no position in the caller's statement.
+            exc.position = exc.position or (None if views else position_of(parts[0]))
+            raise
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts[-1].name, quoted=True))
+        if isinstance(found, View):
+            table.replace(exp.Subquery(this=self._view(bound, found, views), alias=alias))
+            return None
+        identifier = self._identify(found)
+        bound.tables[identifier] = found
+        kept = {key: value for key, value in table.args.items() if key not in ("this", "db", "catalog", "alias")}
+        table.replace(exp.Table(this=exp.to_identifier(identifier), alias=alias, **kept))
+        return None
+
+    def _view(self, bound: Bound, view: View, views: tuple[tuple[str, str], ...]) -> exp.Query:
+        key = (view.schema, view.name)
+        if key in views or len(views) >= MAX_VIEW_DEPTH:
+            path = " -> ".join(f"{schema}.{name}" for schema, name in (*views, key))
+            raise ProgrammingError(f"the view {view.schema}.{view.name} refers to itself: {path}")
+        try:
+            query = parse(view.sql)
+            if query.find(exp.Placeholder, exp.Parameter):
+                raise ProgrammingError("a view takes no parameters")
+            self._bind_tables(bound, query, (*views, key))
+        except Error as exc:
+            exc.position = None
+            exc.hint = exc.hint or f"the error is in the view {view.schema}.{view.name}"
+            raise
+        return query
+
+
+def position_of(identifier: exp.Expr | None) -> int | None:
+    """The 1-based position of an identifier in the text that it was parsed from."""
+    start = identifier.meta.get("start") if identifier is not None else None
+    return None if start is None else int(start) + 1
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """A hint with the names that are most like `name`."""
+    found = get_close_matches(name.lower(), list(dict.fromkeys(each.lower() for each in known)), 3, 0.5)
+    return f"did you mean {' or '.join(found)}?" if found else None
+
+
+def _check_table_function(table: exp.Table) -> None:
+    function = table.this
+    name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
+    if isinstance(function, exp.Literal):
+        raise TableNotFound(
+            f"'{function.name}' is not a table", hint='files are read through a source with adapter = "files"'
+        )
+    if name not in _TABLE_FUNCTIONS:
+        raise NotSupportedError(
+            f"the table function {name} is not available here",
+            hint=f"available: {', '.join(sorted(_TABLE_FUNCTIONS))}; files are read through a source",
+        )
+
+
+def _is_cte(table: exp.Table) -> bool:
+    """Whether the name means a CTE that is visible where the table stands."""
+    if not isinstance(table.this, exp.Identifier) or table.args.get("db"):
+        return False
+    name = table.name.lower()
+    child: exp.Expr = table
+    node = table.parent
+    inside: exp.Expr | None = None  # the CTE that we came from
+    while node is not None:
+        if isinstance(node, exp.CTE):
+            inside = node
+        elif isinstance(node, exp.With):
+            if _declares(node, name, before=None if node.args.get("recursive") else inside):
+                return True
+        elif not isinstance(child, exp.With) and (with_ := node.args.get("with_")) and _declares(with_, name, None):
+            return True
+        child, node = node, node.parent
+    return False
+
+
+def _declares(with_: exp.With, name: str, before: exp.Expr | None) -> bool:
+    for cte in with_.expressions:
+        if cte is before:
+            return False
+        if cte.alias.lower() == name:
+            return True
+    return False
+
+
+def _drop_qualifiers(query: exp.Query) -> None:
+    """`source.table.column` names the table by its alias alone from here on."""
+    for column in query.find_all(exp.Column):
+        if column.args.get("db"):
+            column.set("db", None)
+            column.set("catalog", None)

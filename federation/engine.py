@@ -1,0 +1,206 @@
+"""The engine: from SQL text to a streaming result or an explanation.
+
+1. `parse` reads one query, `parameters` fills it in.
+2. `bind` resolves the names; DuckDB types the query against empty tables, and says what is wrong with it.
+3. `normalize` and the planner decide what runs where.
+4. `execute` fetches and finishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import CancelToken, SupportsLocalScan
+from adapters.duck import Duck
+from adapters.errors import ColumnNotFound, Error, SourceChanged, StatementTooComplex
+from catalog.catalog import Catalog
+from catalog.load import load_catalog
+from catalog.model import CatalogTable
+from federation.bind import Binder, nearest, position_of
+from federation.execute import Execution, FragmentProgress
+from federation.fetch import start_deadline
+from federation.local import LocalSchema
+from federation.normalize import fold_now, normalize
+from federation.parameters import Parameters, substitute
+from federation.parse import parse
+from federation.planner.explain import Explanation
+from federation.planner.fragments import to_sql
+from federation.planner.nodes import Plan
+from federation.planner.plan import make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    plan: Plan
+    schema: pa.Schema
+    tables: Mapping[str, CatalogTable]
+
+
+class Result:
+    """A running query: `schema` and `types` (DuckDB's names) are known at once, the rows stream once."""
+
+    def __init__(self, planned: Planned, execution: Execution, catalog: Catalog) -> None:
+        self.schema = planned.schema
+        self.types = tuple(type_ for _, type_ in planned.plan.columns)
+        self._planned = planned
+        self._execution = execution
+        self._catalog = catalog
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows. Raises the typed error of whatever failed; what came before it is not a whole answer."""
+        try:
+            yield from self._execution.batches()
+        except Error as exc:
+            if isinstance(exc, SourceChanged):
+                for each in self._planned.tables.values():
+                    self._catalog.forget(each.source.name, each.table.name)
+            self._catalog.redactor.scrub_error(exc)
+            raise
+
+    def read_all(self) -> pa.Table:
+        return pa.Table.from_batches(self.batches(), self.schema)
+
+    def progress(self) -> list[FragmentProgress]:
+        return self._execution.progress()
+
+    def cancel(self) -> None:
+        """End the query from any thread, down to the sources; its reader raises QueryCancelled."""
+        self._execution.cancel.cancel()
+
+    def close(self) -> None:
+        self._execution.close()
+
+    def __enter__(self) -> Result:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Engine:
+    """One catalog and one local DuckDB. Every method may be called from several threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        settings = catalog.settings
+        self._duck = Duck(
+            _local_paths(catalog),
+            memory_limit=settings.memory_limit,
+            temp_directory=str(settings.spill_directory) if settings.spill_directory else None,
+            threads=settings.threads,
+        )
+        self._local = LocalSchema(self._duck)
+        self._binder = Binder(catalog, self._local.identify)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Engine:
+        """The engine of a catalog file or folder. Raises CatalogError."""
+        return cls(load_catalog(Path(path)))
+
+    def query(
+        self,
+        sql: str,
+        params: Parameters = None,
+        timeout: float | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole tables."""
+        planned = self.plan(sql, params, options=options)
+        cancel = CancelToken()
+        seconds = timeout if timeout is not None else self.catalog.settings.timeout
+        stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
+        return Result(planned, Execution(planned.plan, self._duck, cancel, planned.schema, stop_clock), self.catalog)
+
+    def explain(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        analyze: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> Explanation:
+        """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
+        planned = self.plan(sql, params, options=options)
+        if not analyze:
+            planned.plan.close()
+            return Explanation(planned.plan, scrub=self.catalog.redactor.scrub)
+        execution = Execution(planned.plan, self._duck, CancelToken(), planned.schema, _nothing)
+        with Result(planned, execution, self.catalog) as result:
+            rows = sum(batch.num_rows for batch in result.batches())
+        return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, execution=execution, rows=rows)
+
+    def plan(self, sql: str, params: Parameters = None, *, options: Mapping[str, Any] | None = None) -> Planned:
+        """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
+        try:
+            return self._plan(sql, params, pushdown=bool((options or {}).get("pushdown", True)))
+        except RecursionError as exc:
+            raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
+        except Error as exc:
+            self.catalog.redactor.scrub_error(exc)
+            raise
+
+    def describe(self, sql: str, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
+        """The result's schema and DuckDB types, without running or planning anything."""
+        bound = self._binder.bind(substitute(parse(sql), params))
+        columns = self._typed(bound.query)
+        return self._local.arrow_schema(columns), columns
+
+    def close(self) -> None:
+        self._duck.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _plan(self, sql: str, params: Parameters, *, pushdown: bool) -> Planned:
+        bound = self._binder.bind(substitute(parse(sql), params))
+        columns = self._typed(bound.query)
+        schema = self._local.arrow_schema(columns)
+        known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
+        fold_now(bound.query)
+        normalized = normalize(bound.query, known, self._local.evaluate)
+        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, pushdown=pushdown)
+        return Planned(plan, schema, bound.tables)
+
+    def _typed(self, query: exp.Query) -> Sequence[tuple[str, str]]:
+        """What DuckDB makes of the query; its complaints get the position in the caller's text."""
+        text = to_sql(query)
+        try:
+            return self._local.describe(text)
+        except Error as exc:
+            raise _placed(exc, query) from exc.__cause__
+
+
+def _placed(exc: Error, query: exp.Query) -> Error:
+    """DuckDB counts positions in our rewriting: look for the name that it complains of in the caller's text."""
+    exc.position = None
+    named = [each for each in query.find_all(exp.Column, exp.Anonymous, exp.Func) if f'"{each.name}"' in exc.message]
+    for node in named:
+        exc.position = position_of(node.this if isinstance(node.this, exp.Expr) else node) or exc.position
+    if isinstance(exc, ColumnNotFound) and not exc.hint and named:
+        exc.hint = nearest(named[0].name, [column.name for column in query.find_all(exp.Column)])
+    return exc
+
+
+def _local_paths(catalog: Catalog) -> list[str]:
+    """What DuckDB may read: the files of the sources that it reads by itself."""
+    paths: list[str] = []
+    for source in catalog.sources.values():
+        adapter = source.adapter_or_fault
+        if isinstance(adapter, SupportsLocalScan):
+            paths += adapter.local_paths()
+    return paths
+
+
+def _nothing() -> None:
+    return None

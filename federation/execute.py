@@ -1,0 +1,174 @@
+"""Running a plan: fragments are fetched side by side, stages in order, and the last query streams out."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from adapters.base import CancelToken, Predicate
+from adapters.duck import Duck, Rows
+from adapters.errors import InterfaceError, InternalError
+from federation.fetch import Fetcher, FetchStats
+from federation.planner.fragments import plan_scan
+from federation.planner.nodes import Fragment, Plan, Stage, TableScan
+
+# One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
+sys.setswitchinterval(1e-4)
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentProgress:
+    """What one fragment has brought so far; `bytes` are Arrow's."""
+
+    source: str
+    rows: int
+    bytes: int
+    done: bool
+
+
+class Execution:
+    """One run of one plan. `batches` may be taken once; `close` ends everything, wherever it stands."""
+
+    def __init__(
+        self, plan: Plan, duck: Duck, cancel: CancelToken, schema: pa.Schema, on_close: Callable[[], None]
+    ) -> None:
+        self.plan = plan
+        self.cancel = cancel
+        self.schema = schema
+        self.started = time.monotonic()
+        self._duck = duck
+        self._on_close = on_close
+        self._fetchers: dict[str, Fetcher] = {}
+        self._kept: dict[str, pa.Table] = {}
+        self._rows: Rows | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._taken = False
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The result, streaming. Raises the source's own error when one fails."""
+        if self._taken:
+            raise InterfaceError("the result was read already", hint="run the query again")
+        self._taken = True
+        try:
+            self._start_ready()
+            for stage in self.plan.stages:
+                self._run_stage(stage)
+            yield from self._direct() if self.plan.sql is None else self._local(self.plan.sql)
+        except BaseException:
+            # The consumer may have cancelled while DuckDB was saying something else.
+            self.cancel.cancel()
+            raise
+        finally:
+            self.close()
+
+    def stats(self) -> dict[str, FetchStats]:
+        """What each fragment has cost, by its name."""
+        return {name: fetcher.stats for name, fetcher in self._fetchers.items()}
+
+    def progress(self) -> list[FragmentProgress]:
+        sources = {fragment.name: fragment.source.name for fragment in self.plan.fragments}
+        return [
+            FragmentProgress(sources[name], stats.rows, stats.bytes, stats.done) for name, stats in self.stats().items()
+        ]
+
+    def close(self) -> None:
+        """Stop the readers and free the connections. Idempotent, from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for fetcher in self._fetchers.values():
+            fetcher.close()
+        if self._rows is not None:
+            with contextlib.suppress(ValueError):  # its generator is just being pulled by another thread
+                self._rows.close()
+        for fragment in self.plan.fragments:
+            if fragment.name not in self._fetchers and fragment.scan is not None:
+                fragment.scan.close()
+        self._kept.clear()
+        self._on_close()
+
+    # --- fragments ------------------------------------------------------------------------------------------------
+
+    def _start_ready(self) -> None:
+        for fragment in self.plan.fragments:
+            if fragment.scan is not None:
+                self._fetch(fragment)
+
+    def _fetch(self, fragment: Fragment) -> None:
+        assert fragment.scan is not None
+        workers = fragment.source.limits.concurrency or 4
+        fetcher = Fetcher(fragment.source.adapter, fragment.scan, self.cancel, workers=workers)
+        self._fetchers[fragment.name] = fetcher
+        fetcher.start()
+
+    def _run_stage(self, stage: Stage) -> None:
+        with self._translated():
+            inputs = {name: self._fetchers[name].reader() for name in stage.inputs}
+            rows = self._duck.run(self._duck.cursor(), stage.sql, {**inputs, **self._kept}, self.cancel)
+            self._kept[stage.name] = rows.read_all()
+        for fragment in self.plan.fragments:
+            filters = fragment.runtime_filters if isinstance(fragment, TableScan) else []
+            if filters and fragment.scan is None and all(each.stage in self._kept for each in filters):
+                assert isinstance(fragment, TableScan)
+                plan_scan(fragment, [Predicate(each.column, "in", self._keys(each.keys)) for each in filters])
+                self._fetch(fragment)
+
+    def _keys(self, sql: str) -> tuple[object, ...]:
+        rows = self._duck.run(self._duck.cursor(), sql, self._kept, self.cancel).read_all()
+        return tuple(value for value in rows.column(0).to_pylist() if value is not None)
+
+    # --- the result -----------------------------------------------------------------------------------------------
+
+    def _direct(self) -> Iterator[pa.RecordBatch]:
+        """The only fragment is the answer."""
+        fetcher = self._fetchers[self.plan.fragments[0].name]
+        with self._translated():
+            for batch in fetcher.reader():
+                yield _as(batch, self.schema)
+
+    def _local(self, sql: str) -> Iterator[pa.RecordBatch]:
+        inputs = {name: fetcher.reader() for name, fetcher in self._fetchers.items() if name not in self._staged()}
+        with self._translated():
+            self._rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept}, self.cancel)
+            if self._rows.schema.types != self.schema.types:
+                raise InternalError(
+                    f"the plan gives {self._rows.schema.types}, the query {self.schema.types}",
+                    hint="report the statement with its EXPLAIN; options={'pushdown': False} avoids the plan",
+                )
+            for batch in self._rows:
+                yield _as(batch, self.schema)
+
+    def _staged(self) -> set[str]:
+        return {name for stage in self.plan.stages for name in stage.inputs}
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """A source's failure is raised as it was, not as what DuckDB made of it."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except Exception as exc:
+            for fetcher in self._fetchers.values():
+                if fetcher.error is not None and fetcher.error is not exc:
+                    raise fetcher.error from None
+            raise
+
+
+def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch under the result's names, decimals in their one width."""
+    if batch.schema == schema:
+        return batch
+    columns = [
+        array if array.type == field.type else array.cast(field.type)
+        for array, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else batch

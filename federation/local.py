@@ -1,0 +1,70 @@
+"""What DuckDB knows of the tables of the catalog: an empty typed table each, or a view over the files that it reads
+itself. Queries are typed against these before any source is asked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pyarrow as pa
+
+from adapters.base import SupportsLocalScan
+from adapters.duck import Duck
+from adapters.errors import NotSupportedError
+from catalog.model import CatalogTable
+
+
+class LocalSchema:
+    """Thread-safe. A table whose columns change gets a new identifier."""
+
+    def __init__(self, duck: Duck) -> None:
+        self._duck = duck
+        self._lock = threading.Lock()
+        self._identifiers: dict[object, str] = {}
+        self.describe = lru_cache(1024)(duck.describe)
+        self._arrow = lru_cache(256)(lambda type_: duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
+
+    def identify(self, table: CatalogTable) -> str:
+        """The table's identifier in DuckDB; it is made at the first call."""
+        key = (table.source.name, table.table.name, table.table.columns)
+        with self._lock:
+            identifier = self._identifiers.get(key)
+            if identifier is None:
+                identifier = f"t{len(self._identifiers)}"
+                self._create(identifier, table)
+                self._identifiers[key] = identifier
+        return identifier
+
+    def columns(self, identifier: str) -> dict[str, str]:
+        """The columns of a table and their DuckDB types."""
+        return dict(self.describe(f'SELECT * FROM "{identifier}"'))
+
+    def arrow_schema(self, columns: Sequence[tuple[str, str]]) -> pa.Schema:
+        """The Arrow schema of a result with these names and DuckDB types."""
+        return pa.schema([pa.field(name, self._arrow(type_)) for name, type_ in columns])
+
+    def evaluate(self, expressions: Sequence[str]) -> list[tuple[str, str | None]]:
+        """The type and the text of each constant expression."""
+        items = ", ".join(f"typeof({each}), CAST({each} AS VARCHAR)" for each in expressions)
+        cursor = self._duck.cursor()
+        row = [column[0].as_py() for column in self._duck.run(cursor, f"SELECT {items}", {}).read_all().columns]
+        return list(zip(row[::2], row[1::2], strict=True))
+
+    def _create(self, identifier: str, table: CatalogTable) -> None:
+        adapter = table.source.adapter
+        sql = adapter.local_sql(table.table.name) if isinstance(adapter, SupportsLocalScan) else None
+        if sql is not None:
+            self._duck.create_view(identifier, f"SELECT * FROM {sql}")
+            return
+        names = [column.name.lower() for column in table.table.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise NotSupportedError(
+                f"{table.table.name.name} has columns that differ in case only: {', '.join(twice)}",
+                hint="read it through a view at the source that names them apart",
+                source=table.source.name,
+            )
+        fields = [pa.field(column.name, column.type) for column in table.table.columns]
+        self._duck.create_table(identifier, pa.schema(fields))

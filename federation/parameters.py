@@ -1,0 +1,47 @@
+"""Parameters: `?`, `$1` and `$name` become literals of the values' types, quoted by sqlglot."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sqlglot import exp
+
+from adapters.errors import ProgrammingError, UndefinedParameter
+from adapters.sql.scan import literal
+
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
+
+
+def substitute(query: exp.Query, parameters: Parameters) -> exp.Query:
+    """The query with its placeholders replaced. Raises UndefinedParameter; a value too many is an error as well."""
+    placeholders = list(query.find_all(exp.Placeholder, exp.Parameter))
+    named = parameters if isinstance(parameters, Mapping) else {str(i + 1): v for i, v in enumerate(parameters or ())}
+    used = set()
+    for position, placeholder in enumerate(placeholders, start=1):
+        name = placeholder.name or str(position)
+        if name not in named:
+            known = ", ".join(f"${each}" for each in named) or "none"
+            raise UndefinedParameter(f"the parameter ${name} has no value", hint=f"given: {known}")
+        used.add(name)
+        placeholder.replace(value_literal(named[name]))
+    if not isinstance(parameters, Mapping) and len(used) < len(named):
+        raise ProgrammingError(f"{len(named)} parameters were given, the statement takes {len(used)}")
+    return query
+
+
+def value_literal(value: Any) -> exp.Expr:
+    """A Python value as a DuckDB expression of the matching type. Raises ProgrammingError for a type without one."""
+    if value is None:
+        return exp.Null()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return exp.cast(exp.Literal.string("".join(f"\\x{byte:02X}" for byte in bytes(value))), "BLOB")
+    if isinstance(value, uuid.UUID):
+        return exp.cast(exp.Literal.string(str(value)), "UUID")
+    if isinstance(value, (list, tuple)):
+        return exp.Array(expressions=[value_literal(each) for each in value])
+    made = literal(value)
+    if not isinstance(value, str) and isinstance(made, exp.Literal) and made.is_string:
+        raise ProgrammingError(f"a parameter of type {type(value).__name__} has no SQL type", hint="pass it as text")
+    return made

@@ -1,0 +1,158 @@
+"""From text to one read-only query tree, with limits at the door.
+
+1. The tokens are counted before anything is parsed: the parser recurses, and its cost grows with nesting.
+2. sqlglot parses DuckDB's dialect, which takes PostgreSQL's spellings too.
+3. Exactly one statement, and only a query.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from adapters.errors import NotSupportedError, ReadOnlyError, SQLSyntaxError, StatementTooComplex
+
+# sqlglot warns on the log about every statement that it does not know; such a statement is an error here.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+MAX_CHARACTERS = 1_000_000
+MAX_TOKENS = 200_000
+MAX_NESTING = 100
+MAX_OPERATORS = 1_000  # each may be a level of the tree
+
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+_OPERATORS = {
+    TokenType.AND,
+    TokenType.OR,
+    TokenType.NOT,
+    TokenType.PLUS,
+    TokenType.STAR,
+    TokenType.SLASH,
+    TokenType.DIV,
+    TokenType.MOD,
+    TokenType.DPIPE,
+    TokenType.TILDE,
+    TokenType.DCOLON,
+    TokenType.L_BRACKET,
+    TokenType.UNION,
+    TokenType.EXCEPT,
+    TokenType.INTERSECT,
+    TokenType.JOIN,
+    TokenType.AMP,
+    TokenType.PIPE,
+    TokenType.CARET,
+    TokenType.ARROW,
+    TokenType.DARROW,
+    TokenType.IS,
+}
+_WRITES = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.TruncateTable,
+    exp.Copy,
+    exp.Attach,
+    exp.Detach,
+    exp.Comment,
+    exp.Grant,
+    exp.Analyze,
+)
+
+
+def parse(sql: str) -> exp.Query:
+    """The query as a tree, identifiers carrying their positions. Raises SQLSyntaxError, ReadOnlyError,
+    StatementTooComplex or NotSupportedError."""
+    if len(sql) > MAX_CHARACTERS:
+        raise StatementTooComplex(
+            f"the statement has {len(sql):,} characters, {MAX_CHARACTERS:,} are allowed",
+            hint="put long lists of values into a table or a file source and join it",
+        )
+    try:
+        tokens = sqlglot.tokenize(sql, read="duckdb")
+    except TokenError as exc:
+        raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
+    _check_size(tokens)
+    try:
+        statements = [each for each in sqlglot.parse(sql, read="duckdb") if each is not None]
+    except ParseError as exc:
+        raise _syntax_error(sql, exc) from exc
+    except RecursionError as exc:
+        raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
+    if len(statements) != 1:
+        raise SQLSyntaxError(
+            f"expected one statement, found {len(statements)}", hint="send the statements one at a time"
+        )
+    return _query(statements[0])
+
+
+def _check_size(tokens: Sequence[Token]) -> None:
+    if len(tokens) > MAX_TOKENS:
+        raise StatementTooComplex(f"the statement has {len(tokens):,} tokens, {MAX_TOKENS:,} are allowed")
+    depth = operators = 0
+    previous: TokenType | None = None
+    for token in tokens:
+        kind = token.token_type
+        if kind in _OPENING:
+            depth += 1
+        elif kind in _CLOSING:
+            depth -= 1
+        if kind in _OPERATORS or (kind is TokenType.DASH and previous is not TokenType.COMMA):
+            operators += 1
+        if depth > MAX_NESTING:
+            raise StatementTooComplex(
+                f"the statement is nested deeper than {MAX_NESTING} levels",
+                hint="split it into CTEs or views",
+                position=token.start + 1,
+            )
+        previous = kind
+    if operators > MAX_OPERATORS:
+        raise StatementTooComplex(
+            f"the statement has {operators:,} operators, {MAX_OPERATORS:,} are allowed",
+            hint="write many alternatives of one column as column IN (…)",
+        )
+
+
+def _syntax_error(sql: str, exc: ParseError) -> SQLSyntaxError:
+    if not exc.errors:
+        return SQLSyntaxError(str(exc).splitlines()[0])
+    first = exc.errors[0]
+    near = first.get("highlight")
+    message = (first.get("description") or "syntax error").rstrip(".")
+    return SQLSyntaxError(
+        f'syntax error at or near "{near}": {message}' if near else f"syntax error: {message}",
+        position=_offset(sql, first.get("line"), first.get("col"), near),
+    )
+
+
+def _offset(sql: str, line: int | None, column: int | None, near: str | None) -> int | None:
+    """sqlglot counts lines from 1 and gives the column of a token's end."""
+    if line is None or column is None:
+        return None
+    start = sum(len(each) for each in sql.splitlines(keepends=True)[: line - 1])
+    return max(1, start + column - len(near or "") + 1)
+
+
+def _query(statement: exp.Expr) -> exp.Query:
+    if isinstance(statement, exp.Values):
+        statement = exp.select("*").from_(statement)
+    if isinstance(statement, exp.Query):
+        for node in statement.find_all(*_WRITES, exp.Into, exp.Lock):
+            raise ReadOnlyError(f"{node.key.upper()} inside a query would write or lock", hint="only queries run here")
+        return statement
+    if isinstance(statement, _WRITES):
+        raise ReadOnlyError(
+            f"{statement.key.upper()} would write, and no source is writable",
+            hint="only SELECT, VALUES and WITH run here",
+        )
+    word = statement.name.upper() if isinstance(statement, exp.Command) else statement.key.upper()
+    raise NotSupportedError(f"{word} is not supported", hint="only SELECT, VALUES and WITH run here")

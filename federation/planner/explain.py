@@ -1,0 +1,129 @@
+"""EXPLAIN: the plan as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sqlglot
+
+from federation.planner.nodes import Fragment, Note, Plan, TableScan
+
+if TYPE_CHECKING:
+    from federation.execute import Execution
+    from federation.fetch import FetchStats
+
+
+class Explanation:
+    """A plan, and after EXPLAIN ANALYZE what it cost. `scrub` removes secrets from every text."""
+
+    def __init__(
+        self, plan: Plan, *, scrub: Callable[[str], str], execution: Execution | None = None, rows: int | None = None
+    ) -> None:
+        self._plan = plan
+        self._scrub = scrub
+        self._stats = execution.stats() if execution is not None else {}
+        self._requests = {fragment.name: _requests(fragment) for fragment in plan.fragments}
+        self._rows = rows
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain data; docs/explain.md describes it."""
+        plan = self._plan
+        return {
+            "columns": [{"name": name, "type": type_} for name, type_ in plan.columns],
+            "local_query": plan.sql and self._scrub(plan.sql),
+            "notes": [self._note(note) for note in plan.notes],
+            "stages": [{"name": stage.name, "query": self._scrub(stage.sql)} for stage in plan.stages],
+            "local_scans": [{"source": scan.source.name, "table": scan.table.name} for scan in plan.local_scans],
+            "fragments": [self._fragment(fragment) for fragment in plan.fragments],
+            "rows": self._rows,
+        }
+
+    def text(self) -> str:
+        """The plan as a tree for people."""
+        data = self.to_json()
+        lines = [self._root(data)]
+        lines += [f"  {line}" for line in _notes(data["notes"])]
+        for stage in data["stages"]:
+            lines.append(f"  Stage {stage['name']}: {stage['query']}")
+        for scan in data["local_scans"]:
+            lines.append(f"  -> LocalScan {scan['source']}.{scan['table']} (DuckDB reads it, with its own pushdown)")
+        for fragment in data["fragments"]:
+            lines += [f"  {line}" for line in _fragment_lines(fragment)]
+        return "\n".join(lines)
+
+    def _root(self, data: dict[str, Any]) -> str:
+        rows = "" if self._rows is None else f" (rows={self._rows})"
+        if data["local_query"] is None:
+            return f"Result: as the source sends it{rows}"
+        pretty = sqlglot.parse_one(data["local_query"], read="duckdb").sql("duckdb", pretty=True)
+        indented = "\n".join(f"    {line}" for line in pretty.splitlines())
+        return f"LocalQuery in DuckDB{rows}\n{indented}"
+
+    def _fragment(self, fragment: Fragment) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "name": fragment.name,
+            "kind": type(fragment).__name__,
+            "source": fragment.source.name,
+            "requests": [self._scrub(each) for each in self._requests[fragment.name]],
+            "columns": fragment.schema.names,
+            "notes": [self._note(note) for note in fragment.notes],
+            "runtime_filters": [],
+        }
+        if isinstance(fragment, TableScan):
+            made["table"] = fragment.table.name
+            made["limit"] = fragment.limit
+            made["runtime_filters"] = [
+                {"column": each.column, "stage": each.stage, "keys": each.keys} for each in fragment.runtime_filters
+            ]
+        stats = self._stats.get(fragment.name)
+        if stats is not None:
+            made["actual"] = _actual(stats)
+        return made
+
+    def _note(self, note: Note) -> dict[str, str]:
+        return {
+            "text": self._scrub(note.text),
+            "where": note.where,
+            "reason": str(note.reason),
+            "detail": self._scrub(note.detail),
+        }
+
+
+def _requests(fragment: Fragment) -> list[str]:
+    return [partition.request for partition in fragment.scan.partitions] if fragment.scan is not None else []
+
+
+def _actual(stats: FetchStats) -> dict[str, Any]:
+    return {
+        "rows": stats.rows,
+        "bytes": stats.bytes,
+        "requests": stats.requests,
+        "first_batch_seconds": stats.first_batch,
+        "seconds": stats.seconds,
+    }
+
+
+def _notes(notes: list[dict[str, str]]) -> list[str]:
+    lines = []
+    for note in notes:
+        detail = f" ({note['detail']})" if note["detail"] else ""
+        lines.append(f"{note['where']:>9}: {note['text']} [{note['reason']}]{detail}")
+    return lines
+
+
+def _fragment_lines(fragment: dict[str, Any]) -> list[str]:
+    what = f" {fragment['table']}" if "table" in fragment else ""
+    actual = fragment.get("actual")
+    cost = " (rows={rows} bytes={bytes} requests={requests} {seconds:.3f} s)".format(**actual) if actual else ""
+    lines = [f"-> {fragment['name']}: {fragment['kind']} on {fragment['source']}{what}{cost}"]
+    for each in fragment["runtime_filters"]:
+        lines.append(f"     RuntimeFilter: {each['column']} IN ({each['keys']})")
+    if fragment.get("limit") is not None:
+        lines.append(f"     limit: {fragment['limit']}")
+    requests = fragment["requests"]
+    if requests:
+        lines.append(f"     sent: {requests[0]}")
+    if len(requests) > 1:
+        lines.append(f"     and {len(requests) - 1} more partitions of it")
+    return lines + [f"     {line}" for line in _notes(fragment["notes"])]

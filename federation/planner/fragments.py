@@ -1,0 +1,125 @@
+"""One cut of the query becomes a fragment: typed by DuckDB, translated for its source, planned by its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQuery, Table
+from adapters.sql.dialect import Declined, Reason, SourceDialect
+from adapters.sql.queries import translate_query
+from catalog.model import CatalogTable, Source
+from federation.planner.nodes import Fragment, LocalScan, Note, RemoteQuery, TableScan
+
+
+class Describer(Protocol):
+    """What DuckDB says of a query over the empty typed tables."""
+
+    def describe(self, sql: str) -> Sequence[tuple[str, str]]: ...
+
+    def arrow_schema(self, columns: Sequence[tuple[str, str]]) -> pa.Schema: ...
+
+
+class Fragments:
+    """Collects the fragments of one plan; `tables` maps the identifiers of the tree to catalog tables."""
+
+    def __init__(self, tables: Mapping[str, CatalogTable], describer: Describer, *, pushdown: bool) -> None:
+        self.tables = tables
+        self.pushdown = pushdown
+        self.made: list[Fragment] = []
+        self.local_scans: list[LocalScan] = []
+        self._describer = describer
+
+    def sources(self, node: exp.Expr) -> set[str]:
+        """The names of the sources whose tables are below the node; "" stands for what is no source's table."""
+        return {
+            self.tables[table.name].source.name if table.name in self.tables else ""
+            for table in node.find_all(exp.Table)
+        }
+
+    def dialect(self, source: Source) -> SourceDialect | None:
+        """The dialect of a source that takes whole queries."""
+        adapter = source.adapter
+        return adapter.dialect if self.pushdown and isinstance(adapter, SupportsQuery) else None
+
+    def tables_of(self, source: Source) -> dict[str, Table]:
+        return {key: each.table for key, each in self.tables.items() if each.source.name == source.name}
+
+    def local_sql(self, table: CatalogTable) -> str | None:
+        """How DuckDB reads the table by itself, if it can."""
+        adapter = table.source.adapter
+        if not isinstance(adapter, SupportsLocalScan):
+            return None
+        return adapter.local_sql(table.table.name)
+
+    def remote(self, source: Source, query: exp.Query, translated: exp.Query, notes: list[Note]) -> exp.Expr:
+        """The relation that stands for an island. `query` is the original, in DuckDB's dialect. Raises Declined when
+        the adapter itself does."""
+        adapter = source.adapter
+        assert isinstance(adapter, SupportsQuery)
+        columns = self._describer.describe(to_sql(query))
+        schema = self._describer.arrow_schema(columns)
+        scan = adapter.plan_query(translated, schema)
+        if scan is None:
+            raise Declined(Reason.DECLINED, source.name)
+        fragment = RemoteQuery(self._name(), source, scan.schema, notes, scan, query=query)
+        self.made.append(fragment)
+        return _relation(fragment, columns)
+
+    def translate(self, source: Source, query: exp.Query) -> exp.Query:
+        """The query in the dialect of the source. Raises Declined."""
+        dialect = self.dialect(source)
+        if dialect is None:
+            raise Declined(Reason.NO_QUERY_INTERFACE, source.name)
+        return translate_query(dialect, query, self.tables_of(source))
+
+    def scan(
+        self, table: CatalogTable, columns: Sequence[str], predicates: Sequence[Predicate], notes: list[Note]
+    ) -> TableScan:
+        """A scan of one table, not planned yet: a runtime filter or a limit may still come."""
+        chosen = [table.table.column(name) for name in columns]
+        schema = pa.schema([pa.field(each.name, each.type) for each in chosen])
+        fragment = TableScan(
+            self._name(),
+            table.source,
+            schema,
+            notes,
+            table=table.table.name,
+            columns=tuple(columns),
+            predicates=tuple(predicates),
+        )
+        self.made.append(fragment)
+        return fragment
+
+    def _name(self) -> str:
+        return f"f{len(self.made)}"
+
+
+def plan_scan(fragment: TableScan, more: Sequence[Predicate] = ()) -> None:
+    """Ask the adapter for the scan, now that every predicate is known."""
+    request = ScanRequest(fragment.table, fragment.columns, (*fragment.predicates, *more), fragment.limit)
+    fragment.scan = fragment.source.adapter.plan_scan(request)
+    fragment.schema = fragment.scan.schema
+
+
+def to_sql(node: exp.Expr) -> str:
+    return node.sql("duckdb", identify=True)
+
+
+def _relation(fragment: Fragment, columns: Sequence[tuple[str, str]]) -> exp.Expr:
+    """The fragment as a relation; a type that no Arrow column brings back is restored by a cast."""
+    table = exp.Table(this=exp.to_identifier(fragment.name, quoted=True))
+    if not any(type_ in ("HUGEINT", "UHUGEINT") for _, type_ in columns):
+        return table
+    items = [
+        exp.alias_(
+            exp.cast(exp.column(exp.to_identifier(name, quoted=True)), type_, dialect="duckdb"), name, quoted=True
+        )
+        if type_ in ("HUGEINT", "UHUGEINT")
+        else exp.column(exp.to_identifier(name, quoted=True))
+        for name, type_ in columns
+    ]
+    return exp.Subquery(this=exp.Select(expressions=items).from_(table))

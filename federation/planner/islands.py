@@ -1,0 +1,157 @@
+"""Cutting a query into islands: the largest subtrees that one source answers exactly.
+
+`place` works from the top. What a source can answer whole becomes one remote query. Otherwise the SELECT is taken
+apart, and each part is tried again: first its aggregation, then its sorted head, then groups of tables of one source
+joined to each other, then single tables with their filters. What is left runs in DuckDB, over the fragments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from adapters.sql.dialect import Declined, Reason
+from catalog.model import Source
+from federation.planner import filters
+from federation.planner.aggregates import split_aggregation
+from federation.planner.fragments import Fragments
+from federation.planner.groups import GroupPlacer
+from federation.planner.nodes import Note
+
+
+class Placer:
+    """Rewrites a normalized query, in place, into one over fragments."""
+
+    def __init__(self, fragments: Fragments) -> None:
+        self.fragments = fragments
+        self.notes: list[Note] = []
+        self.whole: exp.Query | None = None  # the last query that went to its source as it was
+        self.groups = GroupPlacer(fragments)
+
+    def place(self, query: exp.Query) -> exp.Query:
+        """The query that DuckDB runs instead."""
+        whole = self._whole(query)
+        if whole is not None:
+            self.whole = whole
+            return whole
+        if with_ := query.args.get("with_"):
+            for cte in with_.expressions:
+                cte.set("this", self.place(cte.this))
+        if isinstance(query, exp.SetOperation):
+            for side in ("this", "expression"):
+                inner = query.args[side]
+                query.set(side, self._nested(inner))
+            return query
+        if isinstance(query, exp.Select):
+            self._select(query)
+        return query
+
+    def _nested(self, node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Subquery):
+            node.set("this", self._nested(node.this))
+            return node
+        return self.place(node) if isinstance(node, exp.Query) else node
+
+    # --- the whole query, or its aggregation, or its head ---------------------------------------------------------
+
+    def _single_source(self, node: exp.Expr) -> Source | None:
+        names = self.fragments.sources(node)
+        ctes = {cte.alias for cte in node.find_all(exp.CTE)}
+        if "" in names and all(t.name in self.fragments.tables or t.name in ctes for t in node.find_all(exp.Table)):
+            names.discard("")
+        if len(names) != 1 or "" in names:
+            return None
+        table = next(t for t in node.find_all(exp.Table) if t.name in self.fragments.tables)
+        source = self.fragments.tables[table.name].source
+        return source if self.fragments.dialect(source) else None
+
+    def _whole(self, query: exp.Query) -> exp.Query | None:
+        source = self._single_source(query)
+        if source is None:
+            return None
+        try:
+            translated = self.fragments.translate(source, query)
+            relation = self.fragments.remote(source, query.copy(), translated, _pushed_notes(query))
+        except Declined as exc:
+            self._note(query, exc)
+            return None
+        return exp.select("*").from_(relation)
+
+    def _note(self, query: exp.Query, exc: Declined) -> None:
+        if exc.reason is not Reason.CORRELATED:
+            self.notes.append(Note(_label(query), "local", exc.reason, exc.detail))
+
+    def _select(self, select: exp.Select) -> None:
+        if filters.plain_joins(select):
+            filters.join_conditions_to_where(select)
+            filters.push_into_derived(select)
+        if self._aggregation(select):
+            return
+        for relation in filters.relations(select) + (select.args.get("laterals") or []):
+            if isinstance(relation, (exp.Subquery, exp.Lateral)):
+                relation.set("this", self._nested(relation.this))
+        groups = self.groups.find(select)
+        for group in groups:
+            self.groups.push_conditions(select, group)
+        self._subqueries(select)
+        self.groups.cut(select, groups)
+
+    def _aggregation(self, select: exp.Select) -> bool:
+        """GROUP BY and the aggregates at the source, what is computed from them here."""
+        split = split_aggregation(select)
+        source = self._single_source(split.inner) if split is not None else None
+        if split is None or source is None:
+            return False
+        try:
+            translated = self.fragments.translate(source, split.inner)
+            relation = self.fragments.remote(source, split.inner, translated, _pushed_notes(split.inner))
+        except Declined as exc:
+            self._note(select, exc)
+            return False
+        split.finish(select, relation)
+        self._subqueries(select)
+        return True
+
+    def _subqueries(self, select: exp.Select) -> None:
+        """Queries inside expressions; relations were placed before."""
+        for node in list(_own_subqueries(select)):
+            node.replace(self.place(node))
+
+
+def _own_subqueries(select: exp.Select) -> Iterator[exp.Query]:
+    """The queries inside the expressions of a SELECT, not those in FROM and not those inside each other."""
+    relations = filters.relations(select)
+    for clause in ("expressions", "where", "group", "having", "qualify", "order", "joins"):
+        value = select.args.get(clause)
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, exp.Expr):
+                yield from _outermost(part, relations)
+
+
+def _outermost(node: exp.Expr, relations: list[exp.Expr]) -> Iterator[exp.Query]:
+    if any(node is relation for relation in relations):
+        return
+    if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
+        yield node
+        return
+    for child in node.iter_expressions():
+        yield from _outermost(child, relations)
+
+
+def _pushed_notes(query: exp.Expr) -> list[Note]:
+    """One note per condition, and one per operator, of a query that goes to its source as it is."""
+    notes = [
+        Note(part.sql("duckdb"), "pushed", Reason.EXACT)
+        for where in query.find_all(exp.Where, exp.Having)
+        for part in filters.conjuncts(where.this)
+    ]
+    for kind in (exp.Join, exp.Group, exp.Distinct, exp.SetOperation, exp.Order, exp.Limit):
+        if query.find(kind):
+            notes.append(Note(kind.__name__.upper(), "pushed", Reason.EXACT))
+    return notes
+
+
+def _label(query: exp.Expr) -> str:
+    text = query.sql("duckdb")
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,78 @@
+"""From a bound query to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import exp
+
+from adapters.sql.dialect import Declined, Reason
+from catalog.model import CatalogTable
+from federation.planner.fragments import Describer, Fragments, to_sql
+from federation.planner.islands import Placer
+from federation.planner.nodes import Note, Plan
+from federation.planner.scans import ScanPlacer
+
+
+def make_plan(
+    columns: Sequence[tuple[str, str]],
+    query: exp.Query,
+    normalized: exp.Query | None,
+    tables: Mapping[str, CatalogTable],
+    describer: Describer,
+    *,
+    pushdown: bool = True,
+) -> Plan:
+    """`columns` are the names and types of the result. `query` is the bound one; `normalized` is None for what the
+    planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
+    if normalized is not None:
+        fragments = Fragments(tables, describer, pushdown=pushdown)
+        try:
+            return _plan(columns, normalized.copy(), fragments)
+        except Declined as exc:
+            note = Note("the query", "local", exc.reason, exc.detail)
+            _close(fragments)
+    else:
+        note = Note("the query", "local", Reason.NOT_WHITELISTED, "a form that is fetched table by table")
+    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, pushdown=False))
+    plan.notes.append(note)
+    return plan
+
+
+def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments) -> Plan:
+    placer, scans = Placer(fragments), ScanPlacer(fragments)
+    try:
+        placed = placer.place(query)
+        scans.place(placed)
+    except BaseException:
+        _close(fragments)
+        raise
+    alone = placer.whole is placed and len(fragments.made) == 1
+    return Plan(
+        columns=columns,
+        fragments=fragments.made,
+        local_scans=fragments.local_scans,
+        stages=scans.stages,
+        sql=None if alone else to_sql(placed),
+        notes=placer.notes,
+    )
+
+
+def _close(fragments: Fragments) -> None:
+    for fragment in fragments.made:
+        if fragment.scan is not None:
+            fragment.scan.close()
+
+
+def whole_tables(query: exp.Query, tables: Mapping[str, CatalogTable]) -> exp.Query:
+    """Every table becomes a subquery of all its columns, so that nothing has to be known of the rest."""
+    for table in list(query.find_all(exp.Table)):
+        found = tables.get(table.name)
+        if found is None:
+            continue
+        columns = [exp.column(exp.to_identifier(each.name, quoted=True), "whole") for each in found.table.columns]
+        alias = exp.TableAlias(this=exp.to_identifier("whole"))
+        inner = exp.Select(expressions=columns).from_(exp.Table(this=table.this.copy(), alias=alias))
+        kept = {key: value for key, value in table.args.items() if key not in ("this", "alias")}
+        table.replace(exp.Subquery(this=inner, alias=table.args["alias"].copy(), **kept))
+    return query

@@ -1,0 +1,206 @@
+"""The tables that no island took: read by DuckDB itself, or scanned by their adapter, table by table.
+
+A table with a required filter that the query does not give as a literal takes it from a join: the other side runs
+first, as a stage, and its keys become a runtime filter.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from adapters.base import Column
+from adapters.errors import RequiredFilterMissing
+from adapters.sql.dialect import Reason
+from catalog.model import CatalogTable
+from federation.planner import filters
+from federation.planner.fragments import Fragments, plan_scan, to_sql
+from federation.planner.groups import columns_of
+from federation.planner.nodes import LocalScan, Note, RuntimeFilter, Stage, TableScan
+from federation.planner.predicates import to_predicates
+
+
+class ScanPlacer:
+    def __init__(self, fragments: Fragments) -> None:
+        self.fragments = fragments
+        self.stages: list[Stage] = []
+
+    def place(self, root: exp.Query) -> None:
+        """Replace every table that is left, in place. Raises RequiredFilterMissing."""
+        waiting: list[tuple[exp.Table, TableScan, CatalogTable]] = []
+        for table in list(root.find_all(exp.Table)):
+            found = self.fragments.tables.get(table.name)
+            if found is None:
+                continue
+            if self.fragments.local_sql(found) is not None:
+                self.fragments.local_scans.append(LocalScan(found.source, found.table.name))
+                continue
+            scan = self._scan(table, found)
+            relation = exp.Table(this=exp.to_identifier(scan.name, quoted=True), alias=_alias(table.alias_or_name))
+            table.replace(relation)
+            waiting.append((relation, scan, found))
+        self._plan(waiting)
+        self._keep_recursive(root)
+
+    def _plan(self, waiting: list[tuple[exp.Table, TableScan, CatalogTable]]) -> None:
+        """Plan what can be planned, then what takes its keys from that, and so on."""
+        blocked = {scan.name for _, scan, found in waiting if self._missing(scan, found)}
+        while waiting:
+            progress = False
+            for entry in list(waiting):
+                relation, scan, found = entry
+                if all(self._find_keys(relation, scan, each, blocked) for each in self._missing(scan, found)):
+                    waiting.remove(entry)
+                    blocked.discard(scan.name)
+                    progress = True
+                    if not scan.runtime_filters:
+                        plan_scan(scan)
+            if not progress:
+                _, scan, found = waiting[0]
+                raise _missing_filter(found, self._missing(scan, found))
+
+    def _scan(self, table: exp.Table, found: CatalogTable) -> TableScan:
+        select = table.find_ancestor(exp.Select)
+        alias = table.alias_or_name
+        by_lower = {column.name.lower(): column.name for column in found.table.columns}
+        names = columns_of(select, alias) if select is not None else []
+        columns = [by_lower[name.lower()] for name in names if name.lower() in by_lower]
+        notes: list[Note] = []
+        predicates = []
+        complete = select is not None
+        for part in _conditions(select, table) if select is not None else []:
+            converted = to_predicates(part, alias, found.table)
+            predicates += converted
+            complete = complete and bool(converted)
+            about = filters.tables_of(part) == {alias}
+            if converted:
+                notes.append(Note(part.sql("duckdb"), "rechecked", Reason.SUPERSET_RESIDUAL))
+            elif about:
+                notes.append(Note(part.sql("duckdb"), "local", Reason.NOT_WHITELISTED))
+        scan = self.fragments.scan(found, columns, predicates, notes)
+        if select is not None and complete:
+            scan.limit = _limit(select)
+        return scan
+
+    # --- required filters ------------------------------------------------------------------------------------------
+
+    def _missing(self, scan: TableScan, found: CatalogTable) -> list[Column]:
+        given = {each.column for each in scan.predicates if each.op in ("=", "in")}
+        given |= {each.column for each in scan.runtime_filters}
+        return [each for each in found.table.columns if each.required_filter and each.name not in given]
+
+    def _find_keys(self, relation: exp.Table, scan: TableScan, column: Column, blocked: set[str]) -> bool:
+        select = relation.find_ancestor(exp.Select)
+        if select is None:
+            return False
+        for part in _conditions(select, relation):
+            if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
+                stage = self._stage(part.args["query"].unnest())
+                part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
+                key = f"SELECT DISTINCT COLUMNS(*) FROM {_quoted(stage.name)}"
+                scan.runtime_filters.append(RuntimeFilter(column.name, stage.name, key))
+                return True
+            other = _other_side(part, relation, column)
+            if other is None:
+                continue
+            source = next((each for each in filters.relations(select) if each.alias_or_name == other.table), None)
+            if source is None or (isinstance(source, exp.Table) and source.name in blocked):
+                continue
+            stage_name = self._keep(select, source)
+            keys = f"SELECT DISTINCT {_quoted(other.name)} FROM {_quoted(stage_name)}"
+            scan.runtime_filters.append(RuntimeFilter(column.name, stage_name, keys))
+            return True
+        return False
+
+    def _keep(self, select: exp.Select, relation: exp.Expr) -> str:
+        """Run a relation of FROM, with the conditions that are about it alone, as a stage."""
+        if isinstance(relation, exp.Table) and any(relation.name == stage.name for stage in self.stages):
+            return relation.name
+        alias = relation.alias_or_name
+        names = columns_of(select, alias)
+        query = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True), alias) for name in names])
+        query = query.from_(relation.copy())
+        if alias not in filters.null_extended(select):
+            about = [each for each in filters.where_conjuncts(select) if filters.tables_of(each) == {alias}]
+            filters.set_where(query, [each.copy() for each in about if not each.find(exp.Query)])
+        stage = self._stage(query)
+        relation.replace(exp.Table(this=exp.to_identifier(stage.name, quoted=True), alias=_alias(alias)))
+        return stage.name
+
+    def _stage(self, query: exp.Expr) -> Stage:
+        made = {fragment.name for fragment in self.fragments.made}
+        inputs = tuple(table.name for table in query.find_all(exp.Table) if table.name in made)
+        stage = Stage(f"s{len(self.stages)}", to_sql(query), inputs)
+        self.stages.append(stage)
+        return stage
+
+    def _keep_recursive(self, root: exp.Query) -> None:
+        """A recursive CTE reads its inputs once per round; a fragment can be read once."""
+        made = {fragment.name for fragment in self.fragments.made}
+        for with_ in root.find_all(exp.With):
+            if not with_.args.get("recursive"):
+                continue
+            for table in list(with_.find_all(exp.Table)):
+                if table.name in made:
+                    stage = self._stage(exp.select("*").from_(exp.Table(this=table.this.copy())))
+                    table.set("this", exp.to_identifier(stage.name, quoted=True))
+
+
+def _conditions(select: exp.Select, table: exp.Table) -> list[exp.Expr]:
+    """The conditions that every row of the table in the result fulfils, or that its outer join has."""
+    join = table.parent if isinstance(table.parent, exp.Join) else None
+    extended = filters.null_extended(select)
+    if table.alias_or_name not in extended:
+        own = [
+            part
+            for each in select.args.get("joins") or []
+            if not each.side
+            for part in filters.conjuncts(each.args.get("on"))
+        ]
+        return filters.where_conjuncts(select) + own
+    if join is not None and join.side == "LEFT" and filters.plain_joins(select):
+        return filters.conjuncts(join.args.get("on"))
+    return []
+
+
+def _other_side(part: exp.Expr, relation: exp.Table, column: Column) -> exp.Column | None:
+    if not isinstance(part, exp.EQ):
+        return None
+    for mine, other in ((part.this, part.expression), (part.expression, part.this)):
+        if _is(mine, relation, column) and isinstance(other, exp.Column) and other.table != relation.alias:
+            return other
+    return None
+
+
+def _is(node: exp.Expr, relation: exp.Table, column: Column) -> bool:
+    return isinstance(node, exp.Column) and node.table == relation.alias and node.name.lower() == column.name.lower()
+
+
+def _limit(select: exp.Select) -> int | None:
+    """How many rows of its only table a SELECT can use, when it takes them as they come."""
+    limit, offset = select.args.get("limit"), select.args.get("offset")
+    blocking = ("group", "having", "distinct", "qualify", "order", "sample", "laterals", "joins")
+    if limit is None or any(select.args.get(key) for key in blocking):
+        return None
+    if any(each.find(exp.AggFunc, exp.Window, exp.Unnest, exp.Explode) for each in select.expressions):
+        return None
+    counts = [each.expression for each in (limit, offset) if each is not None]
+    if not all(isinstance(each, exp.Literal) and each.this.isdigit() for each in counts):
+        return None
+    return sum(int(each.this) for each in counts)
+
+
+def _missing_filter(found: CatalogTable, columns: list[Column]) -> RequiredFilterMissing:
+    names = " and ".join(f'"{each.name}"' for each in columns)
+    return RequiredFilterMissing(
+        f"{found.table.name.name} can be read only with a filter on {names}",
+        hint=f"add a condition such as {columns[0].name} = … or join the column to a table that has its values",
+        source=found.source.name,
+    )
+
+
+def _alias(name: str) -> exp.TableAlias:
+    return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql("duckdb")
