@@ -40,8 +40,7 @@ class Federated:
 
     def expected(self, sql: str) -> Answer:
         """What plain DuckDB answers; raises duckdb.Error."""
-        relation = self.plain.sql(sql)
-        return Answer(tuple(map(str, relation.types)), relation.fetchall())
+        return plain_answer(self.plain, sql)
 
     def actual(self, sql: str, *, pushdown: bool = True) -> Answer:
         """What the federation answers; raises adapters.errors.Error."""
@@ -87,6 +86,11 @@ def federated(
     finally:
         engine.close()
         plain.close()
+
+
+def plain_answer(plain: duckdb.DuckDBPyConnection, sql: str) -> Answer:
+    relation = plain.sql(sql)
+    return Answer(tuple(map(str, relation.types)), relation.fetchall())
 
 
 def plain_duckdb(layout: Layout, tables: Sequence[CorpusTable]) -> duckdb.DuckDBPyConnection:

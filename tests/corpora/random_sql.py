@@ -17,7 +17,7 @@ import duckdb
 
 from adapters.errors import Error
 from tests.corpora.compare import Answer, difference
-from tests.corpora.layouts import Federated, Layout, federated, plain_duckdb
+from tests.corpora.layouts import Federated, Layout, federated, plain_answer, plain_duckdb
 from tests.corpora.random_data import LAYOUTS, tables
 from tests.corpora.random_query import QueryGenerator
 from tests.corpora.random_scope import Query
@@ -44,12 +44,11 @@ def draw(seed: int, index: int, plain: duckdb.DuckDBPyConnection) -> tuple[Query
     for _ in range(DRAWS):
         query = QueryGenerator(rng).query()
         try:
-            relation = plain.sql(query.sql)
-            rows = relation.fetchmany(MOST_ROWS + 1)
+            answer = plain_answer(plain, query.sql)
         except duckdb.Error:
             continue
-        if len(rows) <= MOST_ROWS and (rows or rng.random() < KEEP_EMPTY):
-            return query, Answer(tuple(map(str, relation.types)), rows)
+        if len(answer.rows) <= MOST_ROWS and (answer.rows or rng.random() < KEEP_EMPTY):
+            return query, answer
     raise AssertionError(f"no query among {DRAWS} draws of seed {seed}, index {index}")
 
 

@@ -37,10 +37,10 @@ class CorpusTable:
     def stored(self, system: System) -> pa.Table:
         """The table that a correct reader of `system` returns."""
         columns = [
-            pa.array([storable(system, value) for value in column.to_pylist()], field_.type)
-            for column, field_ in zip(self.data.columns, self.data.schema, strict=True)
+            pa.array([storable(system, value) for value in column.to_pylist()], stored_type(system, column.type))
+            for column in self.data.columns
         ]
-        return pa.Table.from_arrays(columns, schema=self.data.schema)
+        return pa.Table.from_arrays(columns, names=self.data.column_names)
 
 
 def storable(system: System, value: Any) -> Any:
@@ -51,6 +51,15 @@ def storable(system: System, value: Any) -> Any:
         if system == "sqlite" and math.isnan(value):
             return None
     return value
+
+
+def stored_type(system: System, type_: pa.DataType) -> pa.DataType:
+    """SQLite has one width of integers and one of floats, whatever is declared."""
+    if system == "sqlite" and pa.types.is_integer(type_):
+        return pa.int64()
+    if system == "sqlite" and pa.types.is_floating(type_):
+        return pa.float64()
+    return type_
 
 
 def declared_type(system: System, type_: pa.DataType) -> str:

@@ -1,0 +1,142 @@
+"""The repository itself: small files, documentation that matches the code, nothing that does not belong here."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("adapters", "catalog", "cache", "federation", "tests", "benchmarks", "docs", "examples")
+MOST_LINES = 450
+MOST_FUNCTION_LINES = 70
+# Built from parts, so that this file does not contain what it looks for.
+FORBIDDEN = [
+    "TO" + "DO",
+    "FIX" + "ME",
+    "HA" + "CK",
+    "break" + "point(",
+    "pytest." + "skip",
+    "mark." + "skip",
+    "mark." + "xfail",
+    "except" + ":",
+    "--index" + "-url",
+    "extra-index" + "-url",
+]
+
+
+# An abstract fixture of a test may raise it; the product declines with a typed error.
+UNFINISHED = "NotImplemented" + "Error"
+
+
+def _files(*suffixes: str) -> list[Path]:
+    """The project's own files: nothing hidden but the CI's scripts, nothing built or downloaded."""
+    found = [path for path in ROOT.iterdir() if path.is_file()]
+    for folder in (".ci", "requirements", *FOLDERS):
+        found += [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return sorted(path for path in found if path.name.endswith(suffixes))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+PYTHON = _files(".py")
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_files_have_one_purpose(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_functions_fit_on_a_screen(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [f.name for f in functions if (f.end_lineno or f.lineno) - f.lineno > MOST_FUNCTION_LINES]
+    assert not long
+
+
+def test_nothing_is_left_behind() -> None:
+    found = []
+    for path in _files(".py", ".md", ".toml", ".sh", ".lock", ".in", "Makefile", "run", "venv", "servers", "apt"):
+        text = path.read_text(encoding="utf-8")
+        found += [f"{_name(path)}: {word}" for word in FORBIDDEN if re.search(rf"\b{re.escape(word)}", text)]
+        found += [f"{_name(path)}: {UNFINISHED}"] if UNFINISHED in text and "tests" not in path.parts else []
+    assert not found
+
+
+def test_locks_hold_versions_and_hashes_only() -> None:
+    for path in _files(".lock"):
+        for line in path.read_text().splitlines():
+            assert re.fullmatch(r"[\w.-]+==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), _name(path)
+
+
+@pytest.mark.parametrize("package", ["adapters", "catalog", "federation"])
+def test_packages_say_what_they_are_for(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), _name(path)
+
+
+def _documentation() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in _files(".md"))
+
+
+def test_every_adapter_and_its_options_are_documented() -> None:
+    from adapters.registry import adapter_class, adapter_names
+
+    for kind in adapter_names():
+        page = (ROOT / "docs" / "adapters" / f"{kind}.md").read_text(encoding="utf-8")
+        missing = [option for option in adapter_class(kind).options if f"`{option}`" not in page]
+        assert not missing, f"docs/adapters/{kind}.md lacks {missing}"
+
+
+def test_every_catalog_key_is_documented() -> None:
+    from catalog import config
+
+    keys = {*config.SECTIONS, *config.SETTINGS, *config.SOURCE_KEYS, *config.LIMIT_KEYS, *config.TABLE_KEYS}
+    text = _documentation()
+    assert not sorted(key for key in keys if f"`{key}`" not in text and f"[{key}" not in text)
+
+
+def test_every_sqlstate_is_documented() -> None:
+    from adapters import errors
+
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.Error)]
+    text = _documentation()
+    assert not sorted(f"{each.sqlstate} {each.__name__}" for each in classes if f"`{each.sqlstate}`" not in text)
+
+
+def test_every_command_and_option_is_documented() -> None:
+    from federation.cli.main import make_parser
+
+    text = _documentation()
+    for name, parser in _commands(make_parser()):
+        assert f"federation {name}" in text, name
+        options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+        missing = [option for option in options if option != "--help" and f"{option}" not in text]
+        assert not missing, f"federation {name}: {missing}"
+
+
+def _commands(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.ArgumentParser]]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [pair for group in groups for pair in group.choices.items()]
+
+
+def test_make_targets_of_the_documentation_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([\w-]+)", _documentation()))
+    assert named <= targets
+
+
+def test_ci_runs_the_tests_and_nothing_else() -> None:
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_version_is_in_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version in (ROOT / "CHANGELOG.md").read_text()
