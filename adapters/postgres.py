@@ -1,0 +1,286 @@
+"""PostgreSQL through ADBC, read-only.
+
+A read is one transaction on one pooled connection: lock the tables and check that they are as they were planned with,
+then one COPY in binary. A large table is read in ranges of pages by several connections, which share one snapshot;
+the connection that exported it stays until the scan is closed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import CancelToken, Estimate, Partition, Scan, ScanRequest, Table, TableName
+from adapters.errors import (
+    CatalogError,
+    ColumnNotFound,
+    ConversionError,
+    DivisionByZero,
+    Error,
+    NumericOutOfRange,
+    SourceChanged,
+    SourceError,
+    TableNotFound,
+)
+from adapters.pool import Pool
+from adapters.postgres_errors import Faults
+from adapters.postgres_query import Fetch, blame_sql, fetches, split, tables_of, with_stand_ins
+from adapters.postgres_schema import (
+    LIST_TABLES,
+    Described,
+    describe_sql,
+    parse_table,
+    parse_tables,
+    quoted,
+    relation,
+    verify_sql,
+)
+from adapters.postgres_session import Server, Session, borrowed, cancelling
+from adapters.postgres_types import Misfit
+from adapters.sql.dialect import SourceDialect
+from adapters.sql.postgres import POSTGRES
+from adapters.sql.scan import scan_query
+
+CONCURRENCY = 8
+_DESCRIBERS = 2
+_UNBOUNDED = 1 << 30
+_NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
+_NUMBER_CAST = "::double precision or ::text"
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    fetch: Fetch
+    tables: tuple[Described, ...]
+    snapshot: _Snapshot | None
+
+
+class PostgresAdapter:
+    options: ClassVar[frozenset[str]] = frozenset({"uri", "schema"})
+    dialect: SourceDialect = POSTGRES
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self.default_schema = options.get("schema", "public")
+        uri = options.get("uri")
+        if not isinstance(uri, str) or not uri:
+            raise CatalogError("uri is missing", hint='uri = "postgresql://user@host:5432/database"', source=name)
+        limits = options.get("limits") or {}
+        self._faults = Faults(name, uri)
+        self._server = Server(uri, self.default_schema, limits.get("timeout"), self._faults)
+        size = limits.get("concurrency") or CONCURRENCY
+        self._readers: Pool[Session] = Pool(self._server.open, Session.close, size)
+        # Apart from the readers, which may all wait for a consumer that first wants to know a table or needs a
+        # snapshot.
+        self._describers: Pool[Session] = Pool(self._server.open, Session.close, _DESCRIBERS)
+        self._exporters: Pool[Session] = Pool(self._server.open, Session.close, _UNBOUNDED)
+        self._described: dict[TableName, Described] = {}
+
+    # --- metadata ----------------------------------------------------------------------------------------------
+
+    def list_tables(self) -> Iterable[TableName]:
+        return parse_tables(self._ask(LIST_TABLES))
+
+    def get_table(self, name: TableName) -> Table:
+        return self._describe(name).table
+
+    def _describe(self, name: TableName) -> Described:
+        text = self._ask(describe_sql(name))
+        if text is None:
+            self._described.pop(name, None)
+            raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
+        described = self._described[name] = parse_table(name, text)
+        return described
+
+    def _known(self, name: TableName) -> Described:
+        return self._described.get(name) or self._describe(name)
+
+    def _ask(self, sql: str) -> Any:
+        session = self._describers.acquire()
+        done = False
+        try:
+            with self._faults.translated():
+                value = session.value(sql)
+            done = True
+        finally:
+            self._describers.release(session, broken=not done)
+        return value
+
+    # --- planning ----------------------------------------------------------------------------------------------
+
+    def plan_scan(self, request: ScanRequest) -> Scan:
+        described = self._known(request.table)
+        types = {column.name: column.type for column in described.table.columns}
+        unknown = {*request.columns, *(each.column for each in request.predicates)} - set(types)
+        if unknown:
+            raise ColumnNotFound(f'"{request.table.name}" has no column "{min(unknown)}"', source=self.name)
+        query, residual = scan_query(self.dialect, described.table, request)
+        schema = pa.schema([(column, types[column]) for column in request.columns])
+        scan = self.plan_query(query, schema)
+        if scan is None:
+            raise AssertionError("every declared type can be fetched")
+        estimate = described.estimate if not request.predicates and request.limit is None else Estimate()
+        return Scan(scan.partitions, scan.schema, residual, estimate, scan.close)
+
+    def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
+        names = dict.fromkeys(name for _, name in tables_of(query, self.default_schema))
+        tables = tuple(self._known(name) for name in names)
+        query = with_stand_ins(query.copy(), self._known, self.default_schema)
+        parts = split(query, tables[0].pages if len(tables) == 1 else None)
+        made = fetches(query, schema, parts)
+        if made is None:
+            return None
+        arriving, statements = made
+        snapshot = _Snapshot(self._exporters, self._faults, tables, self.name) if len(statements) > 1 else None
+        partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
+        return Scan(partitions, arriving, close=snapshot.close) if snapshot else Scan(partitions, arriving)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
+        payload: _Payload = partition.payload
+        return pa.RecordBatchReader.from_batches(payload.fetch.schema, self._batches(payload, cancel))
+
+    def _batches(self, payload: _Payload, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+        fetch = payload.fetch
+        with borrowed(self._readers, cancel) as session:
+            self._begin(session, payload, cancel)
+            try:
+                with self._faults.translated(cancel), session.stream(fetch.sql) as batches:
+                    for batch in batches:
+                        cancel.check()
+                        yield self._arrived(batch, fetch)
+            except (NumericOutOfRange, SourceError) as exc:
+                raise self._blamed(session, fetch, exc) from exc
+            cancel.check()
+            with self._faults.translated(cancel):
+                session.run("COMMIT")
+
+    def _begin(self, session: Session, payload: _Payload, cancel: CancelToken) -> None:
+        if payload.snapshot is not None:
+            shared = payload.snapshot.name(cancel)
+            with self._faults.translated(cancel):
+                session.run(
+                    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {quoted(shared)}"
+                )
+            return
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+        _checked(session, begin, payload.tables, self._faults, cancel, self.name)
+
+    def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> pa.RecordBatch:
+        width = len(fetch.columns)
+        for position, (number, misfit) in enumerate(fetch.misfits):
+            if batch.column(width + position).true_count:  # type: ignore[attr-defined]
+                raise self._misfit(fetch.schema.names[number], misfit)
+        if not width:
+            return batch
+        arrays = []
+        for number, column in enumerate(fetch.columns):
+            try:
+                arrays.append(column.arrive(batch.column(number)))
+            except Misfit as exc:
+                raise self._misfit(fetch.schema.names[number], exc) from exc
+        return pa.RecordBatch.from_arrays(arrays, schema=fetch.schema)
+
+    def _blamed(self, session: Session, fetch: Fetch, error: Error) -> Error:
+        """The error that names the column, when it was a number that cannot travel; otherwise the error itself."""
+        blame = blame_sql(fetch)
+        if error.sqlstate not in _NUMERIC_STATES or blame is None:
+            return error
+        try:
+            with self._faults.translated():
+                session.run("ROLLBACK")
+                number = session.value(blame)
+        except Error:
+            return error
+        if number is None:
+            return error
+        kind = fetch.columns[number].type
+        misfit = Misfit(
+            f"a number is NaN or has more digits than decimal({kind.precision}, {kind.scale})", _NUMBER_CAST
+        )
+        return self._misfit(fetch.schema.names[number], misfit)
+
+    def _misfit(self, column: str, misfit: Misfit) -> ConversionError:
+        hint = f'cast it at the source, such as in a view there: "{column}"{misfit.cast}'
+        return ConversionError(f'column "{column}": {misfit.reason}', hint=hint, source=self.name)
+
+    def close(self) -> None:
+        for pool in (self._readers, self._describers, self._exporters):
+            pool.close()
+        self._server.close()
+
+
+def _checked(
+    session: Session,
+    begin: str,
+    tables: tuple[Described, ...],
+    faults: Faults,
+    cancel: CancelToken,
+    source: str,
+) -> None:
+    """Begin the transaction with every table locked and as it was planned with."""
+    script = "; ".join([begin, verify_sql(tables)] if tables else [begin])
+    try:
+        with faults.translated(cancel):
+            session.run(script)
+    except DivisionByZero as exc:
+        names = ", ".join(f'"{each.table.name.name}"' for each in tables)
+        raise SourceChanged(
+            f"the columns of {names} have changed since the query was planned",
+            hint="run the query again",
+            source=source,
+        ) from exc
+
+
+class _Snapshot:
+    """One consistent view for several readers, exported by a connection of its own when the first of them asks."""
+
+    def __init__(self, pool: Pool[Session], faults: Faults, tables: tuple[Described, ...], source: str) -> None:
+        self._pool = pool
+        self._faults = faults
+        self._tables = tables
+        self._source = source
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._name = ""
+
+    def name(self, cancel: CancelToken) -> str:
+        with self._lock:
+            if self._session is None:
+                session = self._pool.acquire(cancel)
+                try:
+                    with cancelling(session, cancel):
+                        self._name = self._export(session, cancel)
+                    cancel.check()
+                except BaseException:
+                    self._pool.release(session, broken=True)
+                    raise
+                self._session = session
+            return self._name
+
+    def _export(self, session: Session, cancel: CancelToken) -> str:
+        """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""
+        locked = ", ".join(relation(each.table.name) for each in self._tables)
+        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {locked} IN ACCESS SHARE MODE"
+        _checked(session, begin, self._tables, self._faults, cancel, self._source)
+        with self._faults.translated(cancel):
+            return str(session.value("SELECT pg_catalog.pg_export_snapshot()"))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._session is not None:
+                session, self._session = self._session, None
+                ended = False
+                try:
+                    with suppress(Error), self._faults.translated():
+                        session.run("ROLLBACK")
+                        ended = True
+                finally:
+                    self._pool.release(session, broken=not ended)

@@ -1,0 +1,113 @@
+"""From the driver's exceptions to ours: by SQLSTATE, and by the kind of call where the driver has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from adbc_driver_manager import Error as DriverError
+
+from adapters.base import CancelToken
+from adapters.errors import (
+    CardinalityViolation,
+    ConversionError,
+    DataError,
+    DivisionByZero,
+    Error,
+    NumericOutOfRange,
+    OutOfMemory,
+    QueryTimeout,
+    ReadOnlyError,
+    SourceAuthError,
+    SourceChanged,
+    SourceError,
+    SourceUnavailable,
+)
+
+_CHANGED = (SourceChanged, "it was changed after it was planned with: run the query again")
+_GONE = (SourceUnavailable, "check that the server runs and accepts more connections, then try again")
+_DENIED = (SourceAuthError, "check the user's password and privileges")
+#: the longest prefix of an SQLSTATE decides
+_BY_STATE: dict[str, tuple[type[Error], str | None]] = {
+    "08": _GONE,
+    "21": (CardinalityViolation, None),
+    "22": (DataError, "cast the column to a type that holds every value"),
+    "22003": (NumericOutOfRange, "cast to a wider type, such as double precision"),
+    "22012": (DivisionByZero, "divide by nullif(x, 0)"),
+    "22P02": (ConversionError, "cast the column to text"),
+    "25006": (ReadOnlyError, None),
+    "28": _DENIED,
+    "3D000": _CHANGED,
+    "3F000": _CHANGED,
+    "40": (SourceUnavailable, "the source gave up on the transaction: try again"),
+    "42501": _DENIED,
+    "42703": _CHANGED,
+    "42P01": _CHANGED,
+    "53": _GONE,
+    "53200": (OutOfMemory, "ask for less, or raise the memory of the source"),
+    "57014": (QueryTimeout, "the time limit of the source or its administrator ended it: raise the limit or ask less"),
+    "57P": _GONE,
+    "XX000": (SourceError, None),
+}
+
+
+class Faults:
+    """The one translation point. Knows the secrets of the connection, so that no message repeats them."""
+
+    def __init__(self, source: str, uri: str) -> None:
+        self._source = source
+        password = _password(uri)
+        self._secrets = tuple(each for each in (uri, password, unquote(password)) if each)
+
+    @contextmanager
+    def translated(self, cancel: CancelToken | None = None) -> Iterator[None]:
+        """A failure of a statement. After a cancel, the cancel is the failure."""
+        try:
+            yield
+        except (DriverError, pa.ArrowException) as exc:
+            if cancel is not None:
+                cancel.check()
+            raise self._error(exc) from self._cause(exc)
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """The driver gives no code for a failed connect, only libpq's text."""
+        try:
+            yield
+        except DriverError as exc:
+            text = f"cannot connect: {self._text(exc)}"
+            hint = "check the uri, and that the server runs and can be reached from here"
+            raise SourceUnavailable(text, hint=hint, source=self._source) from self._cause(exc)
+
+    def _error(self, exc: Exception) -> Error:
+        state = getattr(exc, "sqlstate", None)
+        if state is None:
+            return SourceUnavailable(f"reading broke off: {self._text(exc)}", hint=_GONE[1], source=self._source)
+        kind, hint = next(
+            (_BY_STATE[state[:size]] for size in (5, 3, 2) if state[:size] in _BY_STATE), (SourceError, None)
+        )
+        error = kind(self._text(exc), hint=hint, source=self._source)
+        if kind in (DataError, SourceError):
+            error.sqlstate = state
+        return error
+
+    def _text(self, exc: Exception) -> str:
+        """The server's own words: the driver adds its name, the statement and the code."""
+        text = str(exc).split("\n\nQuery was:")[0].split("\nLINE ")[0].split(". SQLSTATE: ")[0]
+        text = text.split("ERROR:")[-1].strip()
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _cause(self, exc: Exception) -> Exception | None:
+        """Kept, unless it would print a secret."""
+        return None if any(secret in str(exc) for secret in self._secrets) else exc
+
+
+def _password(uri: str) -> str:
+    try:
+        return urlsplit(uri).password or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,146 @@
+"""From an island to the statements that fetch it: every output column cast, and a large table read in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import TableName
+from adapters.postgres_schema import Described
+from adapters.postgres_types import SCALED_DIGITS, Misfit, Travel, travel
+
+SPLIT_PAGES = 4000  # a table below it is read by one connection
+SPLIT_PARTS = 4
+_BLOCKING = (
+    "group",
+    "having",
+    "distinct",
+    "limit",
+    "offset",
+    "order",
+    "windows",
+    "qualify",
+    "joins",
+    "laterals",
+    "with_",
+)
+_NOT_BY_ROW = (exp.AggFunc, exp.Window, exp.Query, exp.Fetch)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One statement and what to do with its answer: the columns of `schema`, then a truth value for each misfit."""
+
+    island: str
+    sql: str
+    schema: pa.Schema
+    columns: tuple[Travel, ...]
+    misfits: tuple[tuple[int, Misfit], ...]  # the column it is about
+
+
+def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[exp.Query]) -> tuple[pa.Schema, list[Fetch]] | None:
+    """None when a wanted type cannot be had. The schema of the answer is the wanted one, modulo decimal width."""
+    travels = [travel(field.type) for field in schema]
+    columns = tuple(each for each in travels if each is not None)
+    if len(columns) != len(travels):
+        return None
+    arriving = pa.schema([field.with_type(each.type) for field, each in zip(schema, columns, strict=True)])
+    names = [f"c{number}" for number in range(max(len(columns), 1))]
+    selected = [each.select(f"q.{name}") for each, name in zip(columns, names, strict=False)]
+    misfits = []
+    for number, each in enumerate(columns):
+        if each.misfit is not None:
+            condition, misfit = each.misfit
+            selected.append(condition.format(f"q.c{number}"))
+            misfits.append((number, misfit))
+    made = []
+    for part in parts or [query]:
+        island = part.sql("postgres")
+        sql = f"SELECT {', '.join(selected)} FROM ({island}) AS q ({', '.join(names)})"
+        made.append(Fetch(island, sql, arriving, columns, tuple(misfits)))
+    return arriving, made
+
+
+def blame_sql(fetch: Fetch) -> str | None:
+    """The number of a column with a value that no scaled int8 holds, NaN included; None when no column is scaled."""
+    bad = {
+        number: f"NOT abs(q.c{number}::numeric) < 1e{SCALED_DIGITS - each.type.scale}"
+        for number, each in enumerate(fetch.columns)
+        if each.scaled
+    }
+    if not bad:
+        return None
+    names = ", ".join(f"c{number}" for number in range(len(fetch.columns)))
+    cases = " ".join(f"WHEN {condition} THEN {number}" for number, condition in bad.items())
+    where = " OR ".join(bad.values())
+    return f"SELECT CASE {cases} END FROM ({fetch.island}) AS q ({names}) WHERE {where} LIMIT 1"
+
+
+def tables_of(query: exp.Query, default_schema: str) -> list[tuple[exp.Table, TableName]]:
+    """The tables that a query names, without its common table expressions."""
+    common = {cte.alias for cte in query.find_all(exp.CTE)}
+    found = []
+    for node in query.find_all(exp.Table):
+        if isinstance(node.this, exp.Identifier) and (node.db or node.name not in common):
+            found.append((node, TableName(node.db or default_schema, node.name)))
+    return found
+
+
+def with_stand_ins(query: exp.Query, described: Callable[[TableName], Described], schema: str) -> exp.Query:
+    """The same query, in which columns of types without operators are read cast to the type they arrive as."""
+    for node, name in tables_of(query, schema):
+        table = described(name)
+        if table.stand_ins:
+            columns = [_read(column.name, table.stand_ins.get(column.name)) for column in table.table.columns]
+            bare = exp.table_(name.name, db=name.schema, quoted=True)
+            alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name.name, quoted=True))
+            node.replace(exp.Subquery(this=exp.select(*columns).from_(bare), alias=alias.copy()))
+    return query
+
+
+def _read(name: str, stand_in: str | None) -> exp.Expr:
+    column = exp.column(exp.to_identifier(name, quoted=True))
+    return exp.alias_(exp.cast(column, stand_in), name, quoted=True) if stand_in else column
+
+
+def split(query: exp.Query, pages: int | None) -> list[exp.Query]:
+    """The query once for each range of pages; empty when it does not go row by row over one large table."""
+    node = _only_table(query)
+    if pages is None or pages < SPLIT_PAGES or node is None:
+        return []
+    alias = node.alias_or_name
+    step = -(-pages // SPLIT_PARTS)
+    parts: list[exp.Query] = []
+    for first in range(0, pages, step):
+        # Without an end the last one also takes what was added after the pages were counted.
+        last = None if first + step >= pages else first + step
+        part = query.copy()
+        assert isinstance(part, exp.Select)
+        if first:
+            part.where(exp.GTE(this=_ctid(alias), expression=_tid(first)), copy=False)
+        if last is not None:
+            part.where(exp.LT(this=_ctid(alias), expression=_tid(last)), copy=False)
+        parts.append(part)
+    return parts
+
+
+def _ctid(alias: str) -> exp.Expr:
+    return exp.column("ctid", table=exp.to_identifier(alias, quoted=True))
+
+
+def _tid(page: int) -> exp.Expr:
+    kind = exp.DataType(this=exp.DataType.Type.USERDEFINED, kind="tid")
+    return exp.Cast(this=exp.Literal.string(f"({page},0)"), to=kind)
+
+
+def _only_table(query: exp.Query) -> exp.Table | None:
+    if not isinstance(query, exp.Select) or any(query.args.get(key) for key in _BLOCKING):
+        return None
+    source = query.args.get("from_")
+    node = source.this if source is not None else None
+    if not isinstance(node, exp.Table) or node.args.get("joins"):
+        return None
+    return None if any(each is not query for each in query.find_all(*_NOT_BY_ROW)) else node

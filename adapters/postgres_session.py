@@ -1,0 +1,152 @@
+"""Connections to PostgreSQL through ADBC, and one open read on one of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pyarrow as pa
+from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
+from adbc_driver_manager import Error as DriverError
+from adbc_driver_manager._reader import AdbcRecordBatchReader
+from adbc_driver_postgresql import StatementOptions, connect
+
+from adapters.base import CancelToken
+from adapters.errors import Error
+from adapters.pool import Pool
+from adapters.postgres_errors import Faults
+from adapters.postgres_schema import quoted
+
+BATCH_BYTES = 2 << 20
+_CANCEL_EVERY = 0.05
+#: ranges and arrays travel as text, so what that looks like is fixed as well
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "default_transaction_read_only": "on",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+class Session:
+    """One connection. Everything but `cancel` belongs to one thread at a time."""
+
+    def __init__(self, connection: AdbcConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, script: str) -> None:
+        """Statements without an answer, in one round trip."""
+        with AdbcStatement(self._connection) as statement:
+            statement.set_sql_query(script)
+            statement.execute_update()
+
+    def value(self, sql: str) -> Any:
+        """The one value of the one row; None without a row."""
+        with AdbcStatement(self._connection) as statement:
+            statement.set_options(**{StatementOptions.USE_COPY.value: "false"})
+            statement.set_sql_query(sql)
+            handle, _ = statement.execute_query()
+            rows = AdbcRecordBatchReader._import_from_c(handle.address).read_all()
+        return rows.column(0)[0].as_py() if rows.num_rows else None
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
+        with AdbcStatement(self._connection) as statement:
+            statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: BATCH_BYTES})
+            statement.set_sql_query(sql)
+            handle, _ = statement.execute_query()
+            reader = AdbcRecordBatchReader._import_from_c(handle.address)
+            try:
+                yield iter(reader)
+            finally:
+                reader.close()
+
+    def cancel(self) -> None:
+        """End whatever runs here, from any thread. Nothing happens when nothing runs."""
+        with self._lock:
+            if not self._closed:
+                with suppress(DriverError):
+                    self._connection.cancel()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._connection.close()
+
+
+class Server:
+    """Opens sessions, all with the same settings."""
+
+    def __init__(self, uri: str, schema: str, timeout: float | None, faults: Faults) -> None:
+        self._uri = uri
+        self._settings = _SETTINGS | {"statement_timeout": str(int((timeout or 0) * 1000))}
+        self._schema = schema
+        self._faults = faults
+        self._lock = threading.Lock()
+        self._database: AdbcDatabase | None = None
+
+    def open(self) -> Session:
+        with self._faults.connecting():
+            with self._lock:
+                if self._database is None:
+                    self._database = connect(self._uri)
+            connection = AdbcConnection(self._database)
+        session = Session(connection)
+        path = f"pg_catalog.set_config('search_path', pg_catalog.quote_ident({quoted(self._schema)}), false)"
+        settings = [f"pg_catalog.set_config('{key}', {quoted(value)}, false)" for key, value in self._settings.items()]
+        try:
+            with self._faults.translated():
+                session.run(f"SELECT {', '.join([path, *settings])}")
+        except Error:
+            session.close()
+            raise
+        return session
+
+    def close(self) -> None:
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+
+@contextmanager
+def cancelling(session: Session, cancel: CancelToken) -> Iterator[None]:
+    """A cancel ends what runs here. One that comes between two statements finds nothing to end, so it is repeated."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.is_set():
+            session.cancel()
+            ended.wait(_CANCEL_EVERY)
+
+    thread = threading.Thread(target=repeat, name="postgres-cancel", daemon=True)
+    unregister = cancel.register(thread.start)
+    try:
+        yield
+    finally:
+        unregister()
+        ended.set()
+
+
+@contextmanager
+def borrowed(pool: Pool[Session], cancel: CancelToken) -> Iterator[Session]:
+    """A session for one read. One that was cancelled, or left in the middle of an answer, is never used again."""
+    cancel.check()
+    session = pool.acquire(cancel)
+    complete = False
+    try:
+        with cancelling(session, cancel):
+            yield session
+        complete = True
+    finally:
+        if not complete:
+            session.cancel()
+        pool.release(session, broken=not complete or cancel.cancelled)
