@@ -45,7 +45,8 @@ def shown(data: Path) -> str:
 def revenue(data: Path) -> dict[int, Decimal]:
     totals: dict[int, Decimal] = defaultdict(Decimal)
     connection = sqlite3.connect(data / "erp.db")
-    shipped = dict(connection.execute("SELECT id, customer_id FROM orders WHERE status = 'shipped'"))
+    orders = connection.execute("SELECT id, customer_id, ordered_on, status FROM orders")
+    shipped = {id_: customer for id_, customer, day, status in orders if status == "shipped" and day >= "2025-07-01"}
     for order, quantity, cents in connection.execute("SELECT order_id, quantity, unit_price_cents FROM order_lines"):
         if order in shipped:
             totals[shipped[order]] += quantity * Decimal(cents) / 100

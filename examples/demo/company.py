@@ -109,15 +109,15 @@ def _write_erp(
 ) -> None:
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
+    # STRICT tables hold what they declare, so that filters and joins on them can run in SQLite.
     connection.executescript("""
         CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL,
-                                crm_account_id INTEGER NOT NULL);
+                                crm_account_id INTEGER NOT NULL) STRICT;
         CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
-                             ordered_on DATE NOT NULL, status TEXT NOT NULL);
+                             ordered_on TEXT NOT NULL, status TEXT NOT NULL) STRICT;
         CREATE TABLE order_lines (order_id INTEGER NOT NULL REFERENCES orders (id), line INTEGER NOT NULL,
                                   sku TEXT NOT NULL, quantity INTEGER NOT NULL, unit_price_cents INTEGER NOT NULL,
-                                  PRIMARY KEY (order_id, line));
-        CREATE INDEX orders_by_customer ON orders (customer_id);
+                                  PRIMARY KEY (order_id, line)) STRICT;
     """)
     connection.executemany("INSERT INTO customers VALUES (?, ?, ?, ?)", customers)
     connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", orders)

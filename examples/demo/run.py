@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +28,8 @@ PORT = 8765  # of --serve
 TOKEN = "demo-token"
 
 QUESTION = """\
-Which customers bring the most revenue, yet have overdue payments and open support tickets?
-Who in our company owns the account, and whom should they call?"""
+Of the customers with overdue payments and open support tickets, which ten brought the most revenue in the
+last twelve months? Who in our company owns the account, and whom should they call?"""
 
 SQL = """\
 WITH top AS (
@@ -95,9 +96,8 @@ def crm(data: Path, port: int) -> Iterator[int]:
 
 
 def show() -> int:
-    from federation.engine import Engine
-
     from federation.cli.formats import Look, make_writer
+    from federation.engine import Engine
 
     title("Four systems")
     print(SYSTEMS)
@@ -119,8 +119,10 @@ def show() -> int:
             writer.end()
             sys.stdout.buffer.flush()
             seconds = time.perf_counter() - start
-            moved = ", ".join(f"{part.rows} rows from {part.source}" for part in result.progress())
-        print(f"{seconds * 1000:.0f} ms; {moved}")
+            fetched: Counter[str] = Counter()
+            for part in result.progress():
+                fetched[part.source] += part.rows
+        print(f"{seconds * 1000:.0f} ms; fetched {', '.join(f'{n} rows from {name}' for name, n in fetched.items())}")
     title("What to type next")
     print(what_next())
     return 0
