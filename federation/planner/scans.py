@@ -39,7 +39,7 @@ class ScanPlacer:
             table.replace(relation)
             waiting.append((relation, scan, found))
         self._plan(waiting)
-        self._keep_recursive(root)
+        self._keep_repeated(root)
 
     def _plan(self, waiting: list[tuple[exp.Table, TableScan, CatalogTable]]) -> None:
         """Plan what can be planned, then what takes its keys from that, and so on."""
@@ -64,6 +64,7 @@ class ScanPlacer:
         by_lower = {column.name.lower(): column.name for column in found.table.columns}
         names = columns_of(select, alias) if select is not None else []
         columns = [by_lower[name.lower()] for name in names if name.lower() in by_lower]
+        columns = columns or [found.table.columns[0].name]  # DuckDB takes no relation without a column
         notes: list[Note] = []
         predicates = []
         complete = select is not None
@@ -133,13 +134,14 @@ class ScanPlacer:
         self.stages.append(stage)
         return stage
 
-    def _keep_recursive(self, root: exp.Query) -> None:
-        """A recursive CTE reads its inputs once per round; a fragment can be read once."""
+    def _keep_repeated(self, root: exp.Query) -> None:
+        """A fragment can be read once. A recursive CTE reads its inputs once per round, and DuckDB expands its macros
+        (NULLIF is one) by copying their arguments, queries included: what they read becomes a stage."""
         made = {fragment.name for fragment in self.fragments.made}
-        for with_ in root.find_all(exp.With):
-            if not with_.args.get("recursive"):
+        for node in list(root.find_all(exp.With, exp.Nullif, exp.Anonymous)):
+            if isinstance(node, exp.With) and not node.args.get("recursive"):
                 continue
-            for table in list(with_.find_all(exp.Table)):
+            for table in list(node.find_all(exp.Table)):
                 if table.name in made:
                     stage = self._stage(exp.select("*").from_(exp.Table(this=table.this.copy())))
                     table.set("this", exp.to_identifier(stage.name, quoted=True))
