@@ -96,7 +96,7 @@ class SQLiteAdapter:
                 self._tables.clear()
                 self._version = version
             if name not in self._tables:
-                found = read_table(lambda sql: _rows(connection, sql), name)
+                found = read_table(lambda sql: _rows(connection, sql), name, adbc_driver_manager.ProgrammingError)
                 if found is None:
                     return None
                 self._tables[name] = found
@@ -216,22 +216,39 @@ class SQLiteAdapter:
             )
         except Error as known:
             return known
-        found = self._explain_query(connection, fetch) if connection is not None and fetch is not None else None
-        return found or SourceError(f"SQLite failed: {exc}", source=self.name)
+        found = None
+        if connection is not None and fetch is not None:
+            refused = isinstance(exc, adbc_driver_manager.ProgrammingError)
+            found = self._changed(connection, fetch) if refused else self._bad_value(connection, fetch)
+        reason = str(exc).partition("\n")[0]  # the whole query follows
+        return found or SourceError(f"SQLite failed: {reason}", source=self.name)
 
-    def _explain_query(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
-        for table in fetch.query.find_all(exp.Table):
-            if table.db and self._table(connection, TableName(table.db, table.name)) is None:
-                return SourceChanged(f'"{table.name}" is no longer there', source=self.name)
+    def _changed(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
+        """The table or the column that the query names and that is not there any more."""
+        columns: dict[str, set[str]] = {}
+        for node in fetch.query.find_all(exp.Table):
+            if not node.db:
+                continue  # a CTE
+            table = self._table(connection, TableName(node.db, node.name))
+            if table is None:
+                return SourceChanged(f'"{node.name}" is no longer there', source=self.name)
+            columns.setdefault(node.alias_or_name, set()).update(column.name.lower() for column in table.columns)
+        for used in fetch.query.find_all(exp.Column):
+            if used.table in columns and used.name.lower() not in columns[used.table]:
+                return SourceChanged(f'column "{used.name}" is no longer there', source=self.name)
+        return None
+
+    def _bad_value(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
+        """The first value that its column's type does not accept; found again, for the driver does not say which."""
         with suppress(adbc_driver_manager.Error, OSError):
             for name, field, how in zip(fetch.names, fetch.schema, fetch.transports, strict=True):
                 column = _column(name)
-                shown = exp.func("substr", exp.cast(column, "TEXT"), exp.Literal.number(1), exp.Literal.number(60))
+                # As bytes, because what is wrong with text may be that it is not UTF-8.
+                shown = exp.cast(exp.func("substr", exp.func("quote", column), 1, 60), "BLOB")
                 bad = exp.select(exp.func("typeof", column), shown).from_(fetch.query.copy().subquery("q"))
-                for stored, text in _rows(connection, bad.where(how.refuses(column)).limit(1).sql("sqlite")):
-                    return self._conversion_error(field, how, f"the {stored} {text!r}")
-            return None
-        return SourceChanged("the columns of a table are not what they were", source=self.name)
+                for stored, value in _rows(connection, bad.where(how.refuses(column)).limit(1).sql("sqlite")):
+                    return self._conversion_error(field, how, f"the {stored} {value.decode(errors='replace')}")
+        return None
 
     def _conversion_error(self, field: Field, how: Transport, value: str) -> Error:
         cast = how.cast.replace("x", exp.to_identifier(field.name, quoted=True).sql("sqlite"))

@@ -24,8 +24,8 @@ def table_names(rows: Rows) -> list[TableName]:
     return [TableName(SCHEMA, name) for (name,) in found]
 
 
-def read_table(rows: Rows, name: TableName) -> Table | None:
-    """None when there is no table of exactly that name."""
+def read_table(rows: Rows, name: TableName, refused: type[Exception]) -> Table | None:
+    """None when there is no table of exactly that name. `rows` raises `refused` for what SQLite cannot prepare."""
     text = exp.Literal.string(name.name).sql("sqlite")
     about = rows(f"SELECT type, strict, wr FROM pragma_table_list WHERE schema = 'main' AND name = {text}")
     if not about or name.schema != SCHEMA:
@@ -37,7 +37,7 @@ def read_table(rows: Rows, name: TableName) -> Table | None:
     )
     key = tuple(column for column, _, _, place in sorted(found, key=lambda row: row[3]) if place)
     rowid = None if without_rowid else _rowid_column(rows, text, found)
-    collations = _collations(rows, name.name, [column for column, declared, *_ in found if _is_text(declared)])
+    collations = _collations(rows, name.name, [column for column, declared, *_ in found if _is_text(declared)], refused)
     columns = tuple(
         Column(
             column,
@@ -66,22 +66,33 @@ def _rowid_column(rows: Rows, table: str, columns: Sequence[tuple[Any, ...]]) ->
     return None if own_index else keys[0][0]
 
 
-def _collations(rows: Rows, table: str, columns: Sequence[str]) -> dict[str, Collation]:
+def _collations(rows: Rows, table: str, columns: Sequence[str], refused: type[Exception]) -> dict[str, Collation]:
     """Each column's collation, found by comparing with it: no PRAGMA tells it of an unindexed column or of a view."""
     if not columns:
         return {}
     if rows("SELECT encoding FROM pragma_encoding") != [("UTF-8",)]:
         return dict.fromkeys(columns, Collation.UNKNOWN)  # BINARY is then the order of UTF-16 code units
-    names = [exp.column(exp.to_identifier(column, quoted=True)) for column in columns]
-    source = exp.table_(table, db=SCHEMA, quoted=True)
-    typed = exp.select(*names).from_(source).where(exp.false())
-    sample = exp.union(typed, exp.select(*[exp.Literal.string("a")] * len(names)), distinct=False)
-    tests = [exp.alias_(exp.or_(*(_equals(each, text) for text in ("A", "a "))), each.name) for each in names]
-    (found,) = rows(exp.select(*tests).from_(sample.subquery("q")).sql("sqlite"))
+    try:
+        (found,) = rows(_comparisons(table, columns))
+    except refused:  # a collation that the program which owns the file brings along
+        if len(columns) == 1:
+            return {columns[0]: Collation.UNKNOWN}
+        return {column: kind for each in columns for column, kind in _collations(rows, table, [each], refused).items()}
     return {
         column: Collation.INSENSITIVE if superset else Collation.BINARY
         for column, superset in zip(columns, found, strict=True)
     }
+
+
+def _comparisons(table: str, columns: Sequence[str]) -> str:
+    """For each column, whether 'a' under its collation equals 'A' or 'a ', in one row."""
+    names = [exp.column(exp.to_identifier(column, quoted=True)) for column in columns]
+    typed = exp.select(*names).from_(exp.table_(table, db=SCHEMA, quoted=True)).where(exp.false())
+    sample = exp.union(typed, exp.select(*[exp.Literal.string("a")] * len(names)), distinct=False)
+    tests = [
+        exp.alias_(exp.or_(_equals(each, "A"), _equals(each, "a ")), f"c{place}") for place, each in enumerate(names)
+    ]
+    return exp.select(*tests).from_(sample.subquery("q")).sql("sqlite")
 
 
 def _equals(column: exp.Column, text: str) -> exp.Expr:

@@ -19,7 +19,7 @@ import pyarrow.types as pt
 import sqlglot
 from sqlglot import exp
 
-_DECIMAL = re.compile(r"(?:DECIMAL|DEC|NUMERIC|NUMBER|MONEY)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_WITH_PRECISION = re.compile(r"(?:DECIMAL|DEC|NUMERIC|NUMBER|MONEY)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _MAX_PRECISION = 38
 _EXACT_NAMES: dict[str, pa.DataType] = {
     "BOOL": pa.bool_(),
@@ -50,7 +50,7 @@ _PARTS: tuple[tuple[tuple[str, ...], pa.DataType], ...] = (
 def arrow_type(declared: str) -> pa.DataType:
     """SQLite's own affinity rules, after the names that people mean something by. Everything else is text."""
     upper = " ".join(declared.upper().split())
-    if (match := _DECIMAL.fullmatch(upper)) and 1 <= int(match[1]) <= _MAX_PRECISION:
+    if (match := _WITH_PRECISION.fullmatch(upper)) and 1 <= int(match[1]) <= _MAX_PRECISION:
         precision, scale = int(match[1]), int(match[2] or 0)
         if scale <= precision:
             return pa.decimal128(precision, scale)
@@ -60,7 +60,7 @@ def arrow_type(declared: str) -> pa.DataType:
     for parts, arrow in _PARTS:
         if any(part in name for part in parts):
             return arrow
-    return pa.float64() if _DECIMAL.fullmatch(upper) else pa.string()
+    return pa.float64() if _WITH_PRECISION.fullmatch(upper) else pa.string()
 
 
 Array: TypeAlias = "pa.Array[Any]"
@@ -124,11 +124,13 @@ _DOUBLE = Transport(
 _BOOLEAN = Transport(
     "0", "typeof(x) = 'null' OR (typeof(x) = 'integer' AND x IN (0, 1))", "x", _cast, "CAST(x AS TEXT)"
 )
-_NUMBER_AS_TEXT = "CASE WHEN CAST(CAST(x AS TEXT) AS REAL) = x THEN CAST(x AS TEXT) ELSE printf('%!.17g', x) END"
+_FIFTEEN_DIGITS = "printf('%!.15g', x)"
+_IS_FIFTEEN_DIGITS = f"CAST({_FIFTEEN_DIGITS} AS REAL) = x"
+_REAL_AS_TEXT = f"CASE WHEN {_IS_FIFTEEN_DIGITS} THEN {_FIFTEEN_DIGITS} ELSE printf('%!.17g', x) END"
 _STRING = Transport(
     "''",
     "typeof(x) <> 'blob'",
-    f"CASE typeof(x) WHEN 'text' THEN x WHEN 'real' THEN {_NUMBER_AS_TEXT} ELSE CAST(x AS TEXT) END",
+    f"CASE typeof(x) WHEN 'text' THEN x WHEN 'real' THEN {_REAL_AS_TEXT} ELSE CAST(x AS TEXT) END",
     _text,
     "CAST(x AS BLOB)",
 )
@@ -158,20 +160,41 @@ _BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
 )
 
 
-def transport(kind: pa.DataType) -> Transport | None:
-    """How a value travels to that Arrow type; None where SQLite has nothing that would become one."""
-    if pt.is_decimal(kind):
-        return _decimal(kind.scale)
-    return next((found for test, found in _BY_TEST if test(kind)), None)
+# A stored double stands for the decimal of at most 15 digits that reads back as it; without one it stands for none.
+_DOUBLE_DIGITS = 15
+_DECIMAL_TEXT = Transport(
+    "''",
+    f"typeof(x) IN ('text', 'integer', 'null') OR (typeof(x) = 'real' AND {_IS_FIFTEEN_DIGITS})",
+    f"CASE typeof(x) WHEN 'real' THEN {_FIFTEEN_DIGITS} ELSE CAST(x AS TEXT) END",
+    _cast,
+    "CAST(x AS TEXT)",
+)
 
 
-def _decimal(scale: int) -> Transport:
-    """A stored double counts as the decimal of that scale which reads back as the same double: 0.1 is 0.10."""
-    rounded = f"printf('%!.{scale}f', x)"
+def _scaled(kind: Any) -> Transport:
+    """As an integer number of the last place. Up to 15 digits the quotient is exactly the double that stands for it."""
+    factor, bound = f"1{'0' * kind.scale}.0", f"1{'0' * (kind.precision - kind.scale)}"
+    places = f"CAST(round(x * {factor}) AS INTEGER)"
     return Transport(
-        "''",
-        f"typeof(x) IN ('text', 'integer', 'null') OR (typeof(x) = 'real' AND CAST({rounded} AS REAL) = x)",
-        f"CASE typeof(x) WHEN 'real' THEN {rounded} ELSE CAST(x AS TEXT) END",
-        _cast,
+        "0",
+        f"typeof(x) = 'null' OR (typeof(x) IN ('integer', 'real') AND x > -{bound} AND x < {bound}"
+        f" AND {places} / {factor} = x)",
+        places,
+        _unscaled,
         "CAST(x AS TEXT)",
     )
+
+
+def _unscaled(array: Array, kind: Any) -> Array:
+    if pt.is_decimal64(kind):
+        return pa.Array.from_buffers(kind, len(array), array.buffers(), offset=array.offset)
+    wide = array.cast(pa.decimal128(19, 0))
+    same = pa.decimal128(kind.precision, kind.scale)
+    return _cast(pa.Array.from_buffers(same, len(wide), wide.buffers(), offset=wide.offset), kind)
+
+
+def transport(kind: Any) -> Transport | None:
+    """How a value travels to that Arrow type; None where SQLite has nothing that would become one."""
+    if pt.is_decimal(kind):
+        return _scaled(kind) if kind.precision <= _DOUBLE_DIGITS else _DECIMAL_TEXT
+    return next((found for test, found in _BY_TEST if test(kind)), None)

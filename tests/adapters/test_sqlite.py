@@ -1,14 +1,31 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+import sqlglot
+from sqlglot import exp
 
-from adapters.base import TableName
+from adapters.base import CancelToken, Collation, ForeignKey, Partition, Predicate, Scan, ScanRequest, TableName
+from adapters.errors import (
+    CatalogError,
+    ConversionError,
+    QueryCancelled,
+    SourceChanged,
+    SourceError,
+    SourceUnavailable,
+)
 from adapters.sqlite import SQLiteAdapter
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
+from tests.adapters.oracle import read_all
 
 
 def write(path: Path, script: str) -> None:
@@ -59,3 +76,323 @@ class TestSqlite(AdapterConformance):
     def vanishing(self, path: Path) -> tuple[TableName, Callable[[], None]]:
         create_people(path, "doomed")
         return TableName("main", "doomed"), lambda: write(path, "DROP TABLE doomed")
+
+
+class TestStrictSqlite(TestSqlite):
+    """Columns that hold their type only, compared without regard to case: predicates go down."""
+
+    columns = "id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, score REAL, born DATE, note TEXT COLLATE RTRIM"
+
+
+class TestSqliteWithoutRowid(TestSqlite):
+    columns = "id INTEGER PRIMARY KEY, name TEXT, score REAL, born DATE, note TEXT) WITHOUT ROWID; --"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "crm.db"
+
+
+@pytest.fixture
+def adapter(path: Path) -> Iterator[SQLiteAdapter]:
+    adapter = SQLiteAdapter("lite", {"path": path})
+    yield adapter
+    adapter.close()
+
+
+def main(name: str) -> TableName:
+    return TableName("main", name)
+
+
+def read(adapter: SQLiteAdapter, table: str, *columns: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_all(adapter, adapter.plan_scan(ScanRequest(main(table), columns))).to_pylist()
+    return rows
+
+
+def island(sql: str) -> exp.Query:
+    tree = sqlglot.parse_one(sql, dialect="sqlite")
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def plan(adapter: SQLiteAdapter, sql: str, **types: pa.DataType) -> Scan:
+    scan = adapter.plan_query(island(sql), pa.schema(list(types.items())))
+    assert scan is not None
+    return scan
+
+
+# --- metadata
+
+
+def test_tables_views_and_nothing_of_sqlite_itself(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE b (x); CREATE VIEW a AS SELECT x FROM b; CREATE TABLE sqlitex (id INTEGER PRIMARY KEY);")
+    write(path, "CREATE VIRTUAL TABLE f USING fts4(body); CREATE INDEX i ON b (x); ANALYZE")
+    assert list(adapter.list_tables()) == [main("a"), main("b"), main("f"), main("sqlitex")]
+
+
+def test_keys_and_nullability(path: Path, adapter: SQLiteAdapter) -> None:
+    write(
+        path,
+        """
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, "the name" TEXT NOT NULL);
+        CREATE TABLE two (b INT, a TEXT, c, PRIMARY KEY (a, b)) WITHOUT ROWID;
+        CREATE TABLE child (k TEXT PRIMARY KEY, p REFERENCES parent, a TEXT, b INT,
+                            FOREIGN KEY (b, a) REFERENCES two (b, a));
+        CREATE TABLE descending (id INTEGER PRIMARY KEY DESC);
+        """,
+    )
+    parent, two, child = (adapter.get_table(main(name)) for name in ("parent", "two", "child"))
+    assert parent.primary_key == ("id",)
+    assert [(c.name, c.nullable, c.dynamic) for c in parent.columns] == [
+        ("id", False, False),
+        ("the name", False, True),
+    ]
+    assert two.primary_key == ("a", "b")
+    assert [(c.name, c.nullable) for c in two.columns] == [("b", False), ("a", False), ("c", True)]
+    assert child.column("k").nullable, "SQLite lets NULL into a primary key that is not the rowid"
+    assert set(child.foreign_keys) == {
+        ForeignKey(("p",), main("parent"), ("id",)),
+        ForeignKey(("b", "a"), main("two"), ("b", "a")),
+    }
+    assert adapter.get_table(main("descending")).column("id").nullable
+
+
+def test_collations(path: Path, adapter: SQLiteAdapter) -> None:
+    write(
+        path,
+        """
+        CREATE TABLE t (a TEXT, b TEXT COLLATE NOCASE, c VARCHAR(9) COLLATE RTRIM, d COLLATE BINARY,
+                        e COLLATE nocase, "f COLLATE NOCASE" TEXT);
+        CREATE VIEW v AS SELECT b, b AS bb, b || '' AS plain, a COLLATE NOCASE AS a FROM t;
+        """,
+    )
+    found = {c.name: c.collation for c in adapter.get_table(main("t")).columns}
+    assert [name for name, collation in found.items() if collation is Collation.INSENSITIVE] == ["b", "c", "e"]
+    assert {found[name] for name in ("a", "d", "f COLLATE NOCASE")} == {Collation.BINARY}
+    views = {c.name: c.collation for c in adapter.get_table(main("v")).columns}
+    assert views["b"] is views["bb"] is views["a"] is Collation.INSENSITIVE
+
+
+def test_the_order_of_utf16_text_is_not_promised(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x TEXT); INSERT INTO t VALUES ('é\U0001f389'), ('')")
+    assert adapter.get_table(main("t")).column("x").collation is Collation.UNKNOWN
+    assert read(adapter, "t", "x") == [{"x": "é\U0001f389"}, {"x": ""}]
+
+
+def test_a_collation_that_is_not_there(path: Path, adapter: SQLiteAdapter) -> None:
+    connection = sqlite3.connect(path)
+    connection.create_collation("german", lambda a, b: (a > b) - (a < b))
+    with connection:
+        connection.executescript("CREATE TABLE t (x TEXT COLLATE german, y TEXT); INSERT INTO t VALUES ('ä', 'b')")
+    connection.close()
+    assert adapter.get_table(main("t")).column("x").collation is Collation.UNKNOWN
+    assert read(adapter, "t", "y") == [{"y": "b"}]
+    with pytest.raises(SourceError, match="german"):
+        read(adapter, "t", "x")
+
+
+def test_generated_columns_and_views(path: Path, adapter: SQLiteAdapter) -> None:
+    write(
+        path,
+        """
+        CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a * 2) VIRTUAL, c TEXT AS ('<' || a || '>') STORED);
+        CREATE VIEW v AS SELECT a, CAST(sum(b) AS INTEGER) AS total, count(*) AS untyped FROM t GROUP BY a;
+        INSERT INTO t VALUES (1), (2), (2);
+        """,
+    )
+    assert read(adapter, "t", "c", "b") == [{"c": "<1>", "b": 2}, {"c": "<2>", "b": 4}, {"c": "<2>", "b": 4}]
+    assert [c.type for c in adapter.get_table(main("v")).columns] == [pa.int64(), pa.int64(), pa.string()]
+    assert read(adapter, "v", "total", "untyped") == [{"total": 2, "untyped": "1"}, {"total": 8, "untyped": "2"}]
+
+
+def test_changes_are_seen(path: Path, adapter: SQLiteAdapter) -> None:
+    """Rows and columns alike: a kept connection holds no old state."""
+    write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    assert read(adapter, "t", "a") == [{"a": 1}]
+    write(path, "INSERT INTO t VALUES (2); ALTER TABLE t ADD COLUMN b DATE")
+    assert [c.name for c in adapter.get_table(main("t")).columns] == ["a", "b"]
+    assert read(adapter, "t", "a", "b") == [{"a": 1, "b": None}, {"a": 2, "b": None}]
+
+
+# --- islands
+
+
+def test_an_island_keeps_its_order_and_its_limit(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (k TEXT, n INT); INSERT INTO t VALUES ('b', 1), ('a', 2), ('c', 3), ('a', 4)")
+    sql = (
+        'WITH w AS (SELECT * FROM t) SELECT k AS "a k", count(*) AS "n" FROM w GROUP BY k ORDER BY "n" DESC, k LIMIT 2'
+    )
+    scan = plan(adapter, sql, key=pa.string(), rows=pa.int32())
+    assert read_all(adapter, scan).to_pylist() == [{"key": "a", "rows": 2}, {"key": "b", "rows": 1}]
+    union = 'SELECT "k" AS "k" FROM "t" UNION SELECT \'z\' ORDER BY "k" DESC'
+    assert read_all(adapter, plan(adapter, union, k=pa.string()))["k"].to_pylist() == ["z", "c", "b", "a"]
+
+
+def test_output_names_that_sqlite_takes_for_one_another_are_declined(adapter: SQLiteAdapter) -> None:
+    query = island('SELECT 1 AS "a", 2 AS "A"')
+    assert adapter.plan_query(query, pa.schema({"a": pa.int64(), "A": pa.int64()})) is None
+
+
+def test_what_explain_shows_is_the_query_itself(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INTEGER PRIMARY KEY)")
+    scan = adapter.plan_scan(ScanRequest(main("t"), ("a",), (Predicate("a", ">", (5,)),), limit=3))
+    assert scan.residual == ()
+    request = scan.partitions[0].request
+    assert request.startswith('SELECT "t"."a" FROM "main"."t" AS "t" WHERE')
+    assert '"t"."a" > 5' in request
+    assert request.endswith("LIMIT 3")
+
+
+# --- failures
+
+
+def test_no_file(adapter: SQLiteAdapter) -> None:
+    with pytest.raises(SourceUnavailable) as caught:
+        adapter.list_tables()
+    assert caught.value.retryable
+    assert caught.value.source == "lite"
+    assert "crm.db" in caught.value.message
+
+
+def test_a_file_that_goes_away(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT)")
+    scan = adapter.plan_scan(ScanRequest(main("t"), ("a",)))
+    path.unlink()
+    with pytest.raises(SourceUnavailable):
+        read_all(adapter, scan)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be one" * 100, b"SQLite format 3\0" + b"\1" * 9000]
+)
+def test_a_file_that_is_no_database(path: Path, adapter: SQLiteAdapter, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        adapter.list_tables()
+    assert caught.value.source == "lite"
+
+
+def test_a_torn_page_is_not_fewer_rows(path: Path, adapter: SQLiteAdapter) -> None:
+    create_numbers(path)
+    scan = adapter.plan_scan(ScanRequest(main("numbers"), ("n",)))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        read_all(adapter, scan)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable):
+        SQLiteAdapter("lite", {"path": tmp_path}).list_tables()
+
+
+def test_no_path() -> None:
+    with pytest.raises(CatalogError) as caught:
+        SQLiteAdapter("lite", {})
+    assert "path" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DROP TABLE t", "ALTER TABLE t RENAME TO u", "ALTER TABLE t DROP COLUMN b", "ALTER TABLE t RENAME COLUMN b TO c"],
+)
+def test_a_table_that_changed_since_planning(path: Path, adapter: SQLiteAdapter, change: str) -> None:
+    write(path, "CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 2)")
+    scan = adapter.plan_scan(ScanRequest(main("t"), ("a", "b")))
+    write(path, change)
+    with pytest.raises(SourceChanged) as caught:
+        read_all(adapter, scan)
+    assert caught.value.retryable
+
+
+def test_a_column_whose_type_changed_since_planning(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    scan = adapter.plan_scan(ScanRequest(main("t"), ("a",)))
+    write(path, "DROP TABLE t; CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('one')")
+    with pytest.raises(ConversionError):
+        read_all(adapter, scan)
+
+
+def test_an_error_of_the_query_itself(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (9223372036854775807), (1)")
+    with pytest.raises(SourceError) as caught:
+        read_all(adapter, plan(adapter, 'SELECT sum("q"."a") AS "s" FROM "main"."t" AS "q"', s=pa.int64()))
+    assert "overflow" in caught.value.message
+
+
+def test_nothing_is_written(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT)")
+    before = path.read_bytes()
+    read(adapter, "t", "a")
+    with pytest.raises(SourceError):
+        list(adapter.read(Partition("", replace_sql(adapter, "DELETE FROM t")), CancelToken()))
+    assert path.read_bytes() == before
+
+
+def replace_sql(adapter: SQLiteAdapter, sql: str) -> Any:
+    """A fetch that no planner makes."""
+    (partition,) = adapter.plan_scan(ScanRequest(main("t"), ("a",))).partitions
+    return replace(partition.payload, sql=sql)
+
+
+def test_a_locked_database(path: Path, adapter: SQLiteAdapter) -> None:
+    """By another process: within one, SQLite's locks of two libraries do not see each other."""
+    write(path, "CREATE TABLE t (a INT)")
+    lock = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE')"
+        "; print('locked', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", lock, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(SourceUnavailable) as caught:
+            read(adapter, "t", "a")
+        holder.communicate(b"\n")
+    assert "locked" in str(caught.value)
+    assert read(adapter, "t", "a") == []
+
+
+ENDLESS = 'WITH RECURSIVE "g"("i") AS (SELECT 1 UNION ALL SELECT "i" + 1 FROM "g") SELECT "i" AS "i" FROM "g"'
+
+
+def test_an_endless_query_streams_and_a_cancel_ends_it(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT)")
+    cancel = CancelToken()
+    reader = adapter.read(plan(adapter, ENDLESS, i=pa.int64()).partitions[0], cancel)
+    assert reader.read_next_batch()["i"][0].as_py() == 1
+    cancel.cancel()
+    with pytest.raises(QueryCancelled):
+        reader.read_next_batch()
+
+
+def test_a_cancel_frees_a_reader_that_blocks(path: Path, adapter: SQLiteAdapter) -> None:
+    """The first row takes some seconds of work at the source; nobody waits for it."""
+    write(path, "CREATE TABLE t (a INT)")
+    slow = ENDLESS.replace('FROM "g")', 'FROM "g" WHERE "i" < 20000000)').replace('"i" AS "i"', 'max("i") AS "i"')
+    cancel = CancelToken()
+    reader = adapter.read(plan(adapter, slow, i=pa.int64()).partitions[0], cancel)
+    failures: list[BaseException] = []
+
+    def pull() -> None:
+        try:
+            reader.read_next_batch()
+        except BaseException as exc:
+            failures.append(exc)
+
+    puller = threading.Thread(target=pull)
+    puller.start()
+    while not any(thread.name == "sqlite" for thread in threading.enumerate()):
+        pass
+    cancel.cancel()
+    puller.join()
+    assert [type(failure) for failure in failures] == [QueryCancelled]
+    assert any(thread.name == "sqlite" for thread in threading.enumerate()), "it waited for the query"
+    assert read(adapter, "t", "a") == []
+    for thread in threading.enumerate():
+        if thread.name == "sqlite":
+            thread.join()
