@@ -36,10 +36,13 @@ class CorpusTable:
 
     def stored(self, system: System) -> pa.Table:
         """The table that a correct reader of `system` returns."""
-        columns = [
-            pa.array([storable(system, value) for value in column.to_pylist()], stored_type(system, column.type))
-            for column in self.data.columns
-        ]
+        columns: list[Any] = []
+        for column in self.data.columns:
+            type_ = stored_type(system, column.type)
+            if pa.types.is_floating(column.type):
+                columns.append(pa.array([storable(system, value) for value in column.to_pylist()], type_))
+            else:
+                columns.append(column.cast(type_))
         return pa.Table.from_arrays(columns, names=self.data.column_names)
 
 
