@@ -10,6 +10,7 @@ import base64
 import ipaddress
 import math
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -232,6 +233,12 @@ class Client:
                 # Asking once more would only add to the load that made it slow.
                 message = f"{what}: no answer within {self._manifest.timeout:g} s"
                 raise SourceUnavailable(message, hint="raise timeout, or filter more", source=self._source) from exc
+            if _is_untrusted(exc):
+                raise SourceUnavailable(
+                    f"{what}: the certificate of {self._base.host} is not trusted",
+                    hint="name the file of its authority in SSL_CERT_FILE",
+                    source=self._source,
+                ) from exc
             if isinstance(exc, httpx.TransportError):
                 unreachable = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
                 happened = f"{self._base.host} cannot be reached" if unreachable else "the connection broke"
@@ -267,6 +274,13 @@ def _is_private(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         return not ip.ipv4_mapped.is_global
     return not ip.is_global or ip.is_multicast
+
+
+def _is_untrusted(exc: BaseException) -> bool:
+    link: BaseException | None = exc
+    while link is not None and not isinstance(link, ssl.SSLCertVerificationError):
+        link = link.__cause__ or link.__context__
+    return link is not None
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

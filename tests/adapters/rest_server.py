@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ class Rejected(Exception):
 
 
 class RestServer:
-    def __init__(self, resources: dict[str, Resource]) -> None:
+    def __init__(self, resources: dict[str, Resource], tls: ssl.SSLContext | None = None) -> None:
         self.resources = resources
         self.journal: list[str] = []
         self.authorizations: list[str | None] = []
@@ -73,7 +74,9 @@ class RestServer:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> RestServer:
