@@ -127,12 +127,11 @@ def _narrowed(spec: TableSpec, call: Call, columns: Sequence[str], limit: int | 
 def _fits_type(spec: TableSpec, predicate: Predicate) -> bool:
     """Whether the values can be compared with what comes back; those of another type are left to the caller."""
     try:
-        # Arrow takes 5.5 for an integer, and makes it 5.
-        return pa.array(predicate.values, spec.columns[predicate.column].arrow_type).to_pylist() == list(
-            predicate.values
-        )
+        stored: Any = pa.array(predicate.values, spec.columns[predicate.column].arrow_type)
     except (pa.ArrowException, OverflowError):
         return False
+    # Arrow takes 5.5 for an integer, and makes it 5.
+    return bool(stored.to_pylist() == list(predicate.values))
 
 
 def _among(predicate: Predicate, others: Iterable[Predicate]) -> bool:
