@@ -54,6 +54,8 @@ def arrow_type(name: str, typmod: int, arrays: int) -> pa.DataType:
     """`name` is pg_type.typname of a built-in type, or empty for any other; `arrays` counts the array levels."""
     if arrays > 1:
         return pa.string()
+    if arrays and name == "interval":
+        return pa.list_(pa.string())  # the driver breaks off at one that is too long, and names no column
     element = numeric_type(typmod) if name == "numeric" else _PLAIN.get(name, pa.string())
     return pa.list_(element) if arrays else element
 
@@ -100,6 +102,8 @@ class Travel:
             return f"pg_catalog.trim_scale({column}::numeric)::{self.cast}"
         if pt.is_list(self.type):
             return f"({column}::{self.cast})[:]"  # lower bounds become 1
+        if pt.is_interval(self.type) and self.misfit:
+            return f"CASE WHEN {self.misfit[0].format(column)} THEN NULL ELSE {column}::{self.cast} END"
         return f"{column}::{self.cast}" if self.cast else column
 
 
@@ -161,8 +165,9 @@ def _list(element: pa.DataType) -> Travel | None:
 
 def _elements(array: Array, target: pa.ListType[Any], arrive: Callable[[Array], Array]) -> Array:
     offsets: Array = pa.Array.from_buffers(pa.int32(), len(array) + 1, [None, array.buffers()[1]], offset=array.offset)
-    mask = array.is_null() if array.null_count else None
-    return pa.ListArray.from_arrays(offsets, arrive(array.values), target, mask=mask)
+    mask: Array = array.is_null() if array.null_count else None
+    build: Any = pa.ListArray.from_arrays  # the stubs take a list type for the type of its elements
+    return build(offsets, arrive(array.values), target, mask=mask)
 
 
 def _as_json(array: Array, wanted: pa.JsonType) -> Array:
