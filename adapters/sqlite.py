@@ -316,11 +316,13 @@ def _interruptible(call: Callable[[], T], cancel: CancelToken, reading: _Reading
 
     threading.Thread(target=run, name="sqlite", daemon=True).start()
     unregister = cancel.register(ended.set)
-    ended.wait()
-    unregister()
-    if cancel.cancelled and not future.done():
-        reading.abandoned = True
-        future.add_done_callback(lambda _: reading.release())
+    try:
+        ended.wait()
+    finally:
+        unregister()
+        if not future.done():  # cancelled, or interrupted from the keyboard
+            reading.abandoned = True
+            future.add_done_callback(lambda _: reading.release())
     cancel.check()
     return future.result()
 

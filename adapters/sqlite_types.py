@@ -101,8 +101,8 @@ def _cast(array: Array, kind: pa.DataType) -> Array:
     return array if array.type == kind else array.cast(kind)
 
 
-def _text(array: Array, kind: pa.DataType) -> Array:
-    """SQLite does not check that text is UTF-8."""
+def _validated(array: Array, kind: pa.DataType) -> Array:
+    """SQLite does not check that text is UTF-8, and the driver does not check the first batch's size."""
     array.validate(full=True)
     return pa.ExtensionArray.from_storage(kind, array) if isinstance(kind, pa.JsonType) else array
 
@@ -131,7 +131,7 @@ _STRING = Transport(
     "''",
     "typeof(x) <> 'blob'",
     f"CASE typeof(x) WHEN 'text' THEN x WHEN 'real' THEN {_REAL_AS_TEXT} ELSE CAST(x AS TEXT) END",
-    _text,
+    _validated,
     "CAST(x AS BLOB)",
 )
 _JSON = Transport(
@@ -139,10 +139,10 @@ _JSON = Transport(
     "typeof(x) IN ('null', 'integer') OR (typeof(x) = 'text' AND json_valid(x))"
     " OR (typeof(x) = 'real' AND abs(x) <= 1.7976931348623157e308)",
     _STRING.value,
-    _text,
+    _validated,
     "CAST(x AS TEXT)",
 )
-_BINARY = Transport("x''", "typeof(x) IN ('blob', 'null')", "x", _cast, "CAST(x AS BLOB)")
+_BINARY = Transport("x''", "typeof(x) IN ('blob', 'null')", "x", _validated, "CAST(x AS BLOB)")
 _ISO_TEXT = "typeof(x) IN ('text', 'null')"
 _DATE = Transport("''", _ISO_TEXT, "x", _cast, "date(x)")
 _TIMESTAMP = Transport("''", _ISO_TEXT, "x", _cast, "datetime(x)")
