@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.base import CancelToken, Column, Estimate, Partition, Predicate, Scan, ScanRequest, Table, TableName
-from adapters.errors import ColumnNotFound, SourceError, TableNotFound
+from adapters.errors import ColumnNotFound, ConversionError, SourceError, TableNotFound
 from adapters.rest_client import Answer, Client
 from adapters.rest_json import MISSING, JsonPath, Unfit, converter, describe, find, to_array
 from adapters.rest_manifest import Manifest, TableSpec, parse_manifest
@@ -125,7 +125,7 @@ class RestAdapter:
         names = needed_columns(work.spec, call, work.schema.names)
         once = _Once(self.name, work) if call.paged and work.spec.primary_key else None
         for records in self._pages(work, call, cancel):
-            columns = {name: self._column(work, name, records) for name in names}
+            columns = {name: self._column(work, call, name, records) for name in names}
             kept = self._checked(work, call, columns, len(records))
             if once:
                 kept = pc.and_(kept, once.mask(columns))
@@ -151,6 +151,8 @@ class RestAdapter:
                 return
             records = self._records(work, call, answer.body)
             yield records
+            if call.one_key:
+                return
             step = pager.after(Page(answer.body, len(records), answer.links))
 
     def _records(self, work: _Work, call: Call, body: Any) -> list[Any]:
@@ -170,18 +172,26 @@ class RestAdapter:
             )
         return records
 
-    def _column(self, work: _Work, name: str, records: Sequence[Any]) -> pa.Array[Any]:
+    def _column(self, work: _Work, call: Call, name: str, records: Sequence[Any]) -> pa.Array[Any]:
         declared = work.spec.columns[name]
+        asked = next((check.predicate for check in call.checks if check.predicate.column == name), None)
+        if declared.request_only and asked is not None:
+            return pa.array(asked.values * len(records), declared.arrow_type)
         nullable = declared.nullable and name not in work.spec.primary_key
         path: JsonPath = declared.path_of(name)
+        where = f'table "{work.table}", column "{name}", declared as {declared.type}'
         try:
+            if asked and records and all(find(record, path) is MISSING for record in records):
+                # As NULL it would fail the filter, and rows that were delivered would be lost.
+                raise ConversionError(
+                    f"{where}: no record has it, though the filter is on it",
+                    hint="check its path, or declare request_only = true if the records do not repeat it",
+                    source=self.name,
+                )
             return to_array(records, path, declared.arrow_type, converter(declared.type), nullable)
         except Unfit as exc:
-            raise exc.error(
-                f'table "{work.table}", column "{name}", declared as {declared.type}: {exc}',
-                hint='declare the type that comes, or type = "json", and cast it in the query',
-                source=self.name,
-            ) from exc
+            hint = 'declare the type that comes, or type = "json", and cast it in the query'
+            raise exc.error(f"{where}: {exc}", hint=hint, source=self.name) from exc
 
     def _checked(self, work: _Work, call: Call, columns: Mapping[str, pa.Array[Any]], rows: int) -> Any:
         kept: Any = pa.array([True] * rows, pa.bool_())

@@ -31,7 +31,7 @@ from adapters.rest_manifest import ApiKeyAuth, BasicAuth, BearerAuth, Manifest
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
 _BACKOFF_SECONDS = 0.2
-_COMPLETE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT)
+_COMPLETE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION)
 _HINTS = {404: "check base_url and path", 414: "lower max_values", 400: "check the parameters in the catalog file"}
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 

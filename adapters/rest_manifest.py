@@ -197,6 +197,7 @@ class ColumnSpec(Model):
     type: Annotated[str, AfterValidator(_is_type)]
     path: Path | None = None
     nullable: bool = True
+    request_only: bool = False  # the records do not repeat it: its value is the one that was asked for
     description: str | None = None
 
     @property
@@ -278,6 +279,11 @@ class TableSpec(Model):
         for name in sorted(set(self.filters) & set(self.columns)):
             if not self._filterable(name):
                 faults.append(f'column "{name}" is of a type that cannot be filtered on')
+        echoed = {name for name, column in self.columns.items() if column.request_only}
+        if echoed - {name for name, items in self.filters.items() if any(item.required for item in items)}:
+            faults.append("a request_only column needs a required filter")
+        if echoed and self.get_by_key:
+            faults.append("get_by_key cannot give the value of a request_only column")
         if getattr(self.paginate, "short_page_is_last", False) and self.page_size is None:
             faults.append("short_page_is_last needs page_size")
         if isinstance(self.paginate, Single) and self.page_size is not None:

@@ -67,6 +67,10 @@ class Pager:
         """The step after `page`; None at the end."""
         paginate = self._paginate
         if isinstance(paginate, Single):
+            if "next" in page.links:
+                raise self._fault(
+                    "the source has a further page, and the table is declared to have one", hint="declare paginate"
+                )
             return None
         step = self._next(paginate, page)
         if step is None:

@@ -116,7 +116,8 @@ def _narrowed(spec: TableSpec, call: Call, columns: Sequence[str], limit: int | 
     if call.one_key:
         return call
     more: list[tuple[str, str]] = []
-    paths = [spec.columns[name].path_of(name) for name in needed_columns(spec, call, columns)]
+    needed = [name for name in needed_columns(spec, call, columns) if not spec.columns[name].request_only]
+    paths = [spec.columns[name].path_of(name) for name in needed]
     if spec.project and paths and all(paths):
         more.append((spec.project.param, spec.project.separator.join(dict.fromkeys(str(path[0]) for path in paths))))
     if spec.page_size:
@@ -210,7 +211,7 @@ def _uses(spec: TableSpec, table: str, predicates: Sequence[Predicate]) -> list[
     for predicate in sorted(predicates, key=lambda p: len(p.values)):
         for candidate in spec.filters.get(predicate.column, ()):
             taken = any(use.filter is candidate or _same_param(use.filter, candidate) for use in uses)
-            use = None if taken else _use(candidate, predicate)
+            use = None if taken else _use(candidate, predicate, one=spec.columns[predicate.column].request_only)
             if use and (candidate.required or len(use.batches) == 1 or calls * len(use.batches) <= MAX_OPTIONAL_CALLS):
                 uses.append(use)
                 calls *= len(use.batches)
@@ -221,13 +222,14 @@ def _uses(spec: TableSpec, table: str, predicates: Sequence[Predicate]) -> list[
     return uses
 
 
-def _use(candidate: Filter, predicate: Predicate) -> _Use | None:
+def _use(candidate: Filter, predicate: Predicate, *, one: bool) -> _Use | None:
     """Equality is a list of one, and a list is several equalities, whichever the parameter takes."""
     values = predicate.values
     if predicate.op in ("=", "in"):
         if not {"=", "in"} & set(candidate.ops):
             return None
-        size = candidate.max_values if "in" in candidate.ops and candidate.param is not None else 1
+        listed = "in" in candidate.ops and candidate.param is not None and not one
+        size = candidate.max_values if listed else 1
     elif predicate.op in candidate.ops:
         size = 1
     else:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.base import CancelToken, Predicate, ScanRequest, TableName
-from adapters.errors import ColumnNotFound, NotSupportedError, RequiredFilterMissing, SourceError
+from adapters.errors import ColumnNotFound, ConversionError, NotSupportedError, RequiredFilterMissing, SourceError
 from adapters.rest import RestAdapter
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
 from tests.adapters.oracle import answer, expected, read_all, rows_of
@@ -303,6 +303,21 @@ def test_a_required_filter_in_the_path(server: RestServer, adapter: RestAdapter)
         scan(adapter, "tasks", ["id"])
     with pytest.raises(SourceError):  # a parent that is not there is not an empty list of tasks
         scan(adapter, "tasks", ["id"], Predicate("project", "=", (9,)))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_column_that_the_records_do_not_repeat(server: RestServer, exact: bool) -> None:
+    server.raw["/projects/7/tasks"] = server.raw["/projects/8/tasks"] = b'[{"id": 1}]'
+    columns = {"id": "int64", "project": {"type": "int64", "request_only": True}}
+    filters = {"project": {"ops": ["=", "in"], "required": True, "exact": exact}}
+    projects = Predicate("project", "in", (7, 8))
+    spec = {**TASKS, "primary_key": [], "columns": columns, "filters": filters}
+    rows = scan(adapter_for(server, {"tasks": spec}), "tasks", ["id", "project"], projects)
+    assert values(rows, "project") == [7, 8]
+    columns["project"] = {"type": "int64"}
+    with pytest.raises(ConversionError, match="no record has it") as caught:
+        scan(adapter_for(server, {"tasks": spec}), "tasks", ["id"], projects)
+    assert "request_only" in (caught.value.hint or "")
 
 
 # --- limits and columns

@@ -111,6 +111,12 @@ def test_more_rows_without_a_cursor_are_an_error(server: RestServer) -> None:
         ids(declared(server, wrong))
 
 
+def test_a_further_page_of_a_table_without_pages_is_an_error(server: RestServer) -> None:
+    things(server, "link_header")
+    with pytest.raises(SourceError, match="a further page"):
+        ids(declared(server, {"kind": "single"}, table={"page_size": None}))
+
+
 @pytest.mark.parametrize("total", [26, 1000])
 def test_fewer_rows_than_promised_are_an_error(server: RestServer, total: int) -> None:
     server.raw["/things"] = b'{"items": [], "total": %d}' % total
@@ -176,7 +182,7 @@ def test_a_source_that_is_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["invalid", "html", "400", "404", "410", "422", "204", "redirect http://127.0.0.1:1/x"]
+    "fault", ["invalid", "html", "400", "404", "410", "422", "204", "206", "redirect http://127.0.0.1:1/x"]
 )
 def test_what_cannot_be_mended_is_an_error_at_once(server: RestServer, fault: str) -> None:
     server.faults += ["", fault]

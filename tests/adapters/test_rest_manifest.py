@@ -69,6 +69,7 @@ FAULTS: list[tuple[dict[str, Any], str, str | None]] = [
     (table(paginate={"kind": "page", "param": "p", "short_page_is_last": True}), "needs page_size", None),
     (table(page_size={"param": "limit", "max": 10}), "page_size needs paginate", None),
     (table(paginate={"kind": "scroll"}), "tables.t.paginate: ", None),
+    (table(columns={"id": {"type": "int64", "request_only": True}}), "a request_only column needs", None),
     (table(get_by_key={}), "a path such as /items/{id}, or a batch", None),
     (table(primary_key=["id"], get_by_key={"path": "/t/{name}"}), "must name each column of primary_key", None),
     (table(primary_key=["id", "name"], get_by_key={"batch": {"param": "k", "max": 5}}), "of one column", None),
