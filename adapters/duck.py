@@ -23,7 +23,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken
 from adapters.duck_errors import error_from, read_failure
-from adapters.duck_types import put_right, quoted, wanted_schema, with_text_casts
+from adapters.duck_types import as_pattern, put_right, quoted, wanted_schema, with_text_casts
 from adapters.errors import NotSupportedError, SQLSyntaxError
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
@@ -241,6 +241,9 @@ def _config(spill: str, memory_limit: str | None, threads: int | None) -> dict[s
 def _lock_down(connection: Cursor, paths: Sequence[str]) -> None:
     directories = [path for path in paths if path.endswith("/") or Path(path).is_dir()]
     files = [path for path in paths if path not in directories]
+    # DuckDB holds what a query says against these before it takes it for a pattern.
+    directories += [as_pattern(path) for path in directories if as_pattern(path) != path]
+    files += [as_pattern(path) for path in files if as_pattern(path) != path]
     for setting, value in (
         ("TimeZone", "UTC"),
         ("python_enable_replacements", False),

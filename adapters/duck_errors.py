@@ -115,6 +115,9 @@ def error_from(failure: Failure, sql: str | None, given: str | None = None) -> e
     """The error to raise for a failure of `sql`, which DuckDB was given inside `given` (alone unless said)."""
     kind = _class(failure)
     message = MESSAGES.get(kind, failure.message)
+    if message.startswith("CSV Error"):
+        hint = 'say what the column is: types = { name = "VARCHAR" }' if kind is errors.ConversionError else None
+        return kind(_shorter(message), hint=hint)
     candidates = failure.fields.get("candidates", "")
     hint = HINTS.get(kind)
     if kind in (errors.ColumnNotFound, errors.TableNotFound) and candidates:
@@ -131,6 +134,14 @@ def _class(failure: Failure) -> type[errors.Error]:
         if kind == failure.kind and words in failure.message:
             return refined
     return KINDS.get(failure.kind, errors.InternalError)
+
+
+def _shorter(message: str) -> str:
+    """The line, what is wrong with it and the file, without the dump of every parameter of the reader."""
+    lines = message.splitlines()
+    end = next((i for i, line in enumerate(lines) if not line or line.startswith(("Possible", "Column "))), len(lines))
+    files = [line.strip() for line in lines[end:] if line.startswith("  file = ")]
+    return "\n".join(lines[:end] + files)
 
 
 def _position(failure: Failure, sql: str | None, given: str | None) -> int | None:

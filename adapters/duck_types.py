@@ -7,6 +7,7 @@ has no Arrow type at all (BIT, TIMETZ, BIGNUM, UNION, VARIANT, GEOMETRY) is read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,11 @@ HUGEINT = pa.decimal128(38, 0)
 def quoted(name: str) -> str:
     """A quoted identifier in DuckDB's spelling."""
     return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+
+
+def as_pattern(path: str) -> str:
+    """DuckDB takes every path for a pattern: the one that matches this path only."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def with_text_casts(sql: str, names: Sequence[str], types: Sequence[Any]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from adapters import errors
 from adapters.base import CancelToken
 from adapters.duck import Duck
+from adapters.duck_types import as_pattern
 
 RAMP = "FROM range(200000) AS t(i)"
 
@@ -21,7 +22,7 @@ RAMP = "FROM range(200000) AS t(i)"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that queries may read, with one CSV file; beside it, `secret.csv`, which they may not."""
-    inside = tmp_path_factory.mktemp("duck") / "it's here"
+    inside = tmp_path_factory.mktemp("duck") / "it's [here]"
     inside.mkdir()
     (inside / "a.csv").write_text("i\n1\n2\n")
     (inside.parent / "secret.csv").write_text("i\n42\n")
@@ -56,7 +57,7 @@ def literal(path: Path | str) -> str:
 
 
 def test_allowed_files_can_be_read_and_no_other(duck: Duck, folder: Path):
-    assert table(duck, f"FROM read_csv({literal(folder / '*.csv')})")["i"].to_pylist() == [1, 2]
+    assert table(duck, f"FROM read_csv({literal(as_pattern(str(folder)) + '/*.csv')})")["i"].to_pylist() == [1, 2]
     assert table(duck, f"FROM read_csv({literal(folder.parent / 'one.csv')})")["i"].to_pylist() == [7]
 
 
@@ -66,6 +67,8 @@ def test_other_files_are_shut(duck: Duck, folder: Path, function: str):
         "/etc/passwd",
         folder.parent / "secret.csv",
         folder / ".." / "secret.csv",
+        as_pattern(str(folder)) + "/../secret.csv",
+        as_pattern(str(folder)) + "/*/../../secret.csv",
         folder.parent / "*.csv",
         "https://127.0.0.1:1/x",
         "s3://bucket/x",
