@@ -159,8 +159,8 @@ class Fetcher:
 
     @property
     def _joinable(self) -> bool:
-        """Dictionaries may differ from batch to batch."""
-        return not any(pa.types.is_dictionary(type_) for type_ in self.scan.schema.types)
+        """Dictionaries may differ from batch to batch, and joining batches without columns loses their rows."""
+        return len(self.scan.schema) > 0 and not any(pa.types.is_dictionary(type_) for type_ in self.scan.schema.types)
 
     # --- the fetching side ------------------------------------------------------------------------------------
 
