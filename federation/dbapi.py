@@ -211,6 +211,10 @@ class Cursor:
         return self._rows
 
     def _free(self) -> None:
-        result, self._result, self._rows = self._result, None, None
-        if result is not None:
-            result.close()
+        """End the statement; another thread that fetches from it is stopped first, and then waited for."""
+        result, rows = self._result, self._rows
+        self._result = self._rows = None
+        if result is not None and rows is not None:
+            result.cancel()
+            with rows.pulling:
+                result.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,11 +16,12 @@ ROWS_AT_ONCE = 1024  # converted to Python together: enough to be fast, few enou
 
 class RowStream:
     """`handed_out` counts rows; `ended` tells that there are no more. A failure is final: it is raised again by every
-    later call, so that a broken result cannot look like a short one."""
+    later call, so that a broken result cannot look like a short one. `pulling` is held while the engine works."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch], names: Sequence[str], types: Sequence[str]) -> None:
         self.handed_out = 0
         self.ended = False
+        self.pulling = threading.RLock()
         self._batches = batches
         self._columns = list(zip(names, types, strict=True))
         self._batch: pa.RecordBatch | None = None
@@ -68,7 +70,8 @@ class RowStream:
             raise self._failure
         while self._batch is None or self._position == self._batch.num_rows:
             try:
-                self._batch = next(self._batches, None)
+                with self.pulling:
+                    self._batch = next(self._batches, None)
             except Exception as exc:
                 self._failure = exc
                 raise

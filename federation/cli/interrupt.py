@@ -29,6 +29,9 @@ class Interrupts:
     def target(self, cancel: Callable[[], None]) -> None:
         with self._lock:
             self._cancel = cancel
+            came = self.signum is not None
+        if came:
+            cancel()
 
     def came(self, signum: int) -> None:
         """The second one does not wait for anything."""

@@ -48,8 +48,7 @@ def _describe(session: Session, argument: str) -> None:
         raise UnknownCommand(f"{argument} is not the name of a table")
     found = session.engine.catalog.resolve(parts, ['"' in argument] * len(parts))
     if isinstance(found, View):
-        with session.engine.query(f"SELECT * FROM {show_name((found.schema, found.name))} LIMIT 0") as result:
-            columns = [(name, kind) for name, kind in zip(result.schema.names, result.types, strict=True)]
+        _, columns = session.engine.describe(found.sql)
         session.show(f"View {show_name((found.schema, found.name))}", ("column", "type"), columns)
         session.say(found.sql.strip())
     else:
