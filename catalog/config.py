@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +163,14 @@ def _sources(parts: list[Named], redactor: Redactor) -> Iterator[SourceConfig]:
         # In the declared tables a key is the name of a column or a parameter: "token" there is no secret.
         redactor.add_options({key: value for key, value in section.values.items() if key != "tables"})
         kind = section.text("adapter", required=True)
-        if kind is not None:
-            _check_options(section, kind)
-        limits = _limits(section)
+        taken = _taken_options(section, kind) if kind is not None else None
+        limits = _limits(section, taken)
         if kind is not None and len(part.faults.errors) == before:
             options = {key: value for key, value in section.values.items() if key not in SOURCE_KEYS}
             if "path" in options:
                 options["path"] = _paths(section.file, options["path"])
+            if taken is not None and "limits" in taken:
+                options["limits"] = asdict(limits)
             yield SourceConfig(name, kind, section.file, options, limits)
 
 
@@ -187,24 +188,29 @@ def _check_name(section: Section, name: str, what: str) -> None:
         section.fault("", *fault)
 
 
-def _check_options(section: Section, kind: str) -> None:
+def _taken_options(section: Section, kind: str) -> frozenset[str] | None:
+    """The keys that the adapter takes, after any other was found fault with; None where they cannot be known."""
     try:
         options = adapter_class(kind).options
     except MissingDriver:
-        return  # the other sources still work; the fault comes with the source's first use
+        return None  # the other sources still work; the fault comes with the source's first use
     except CatalogError as exc:
         section.fault("adapter", exc.message, exc.hint)
-        return
+        return None
     section.reject_unknown({*options, *SOURCE_KEYS}, NOT_YET_SOURCE)
+    return options
 
 
-def _limits(section: Section) -> Limits:
+def _limits(section: Section, taken: frozenset[str] | None) -> Limits:
+    """The engine keeps `concurrency` for every source; `timeout` is for adapters that can end a statement by time."""
     value = section.values.get("limits", {})
     if not isinstance(value, dict):
         section.fault("limits", "this must be a table", 'write limits = { concurrency = 8, timeout = "60s" }')
         return Limits()
     inner = Section(section.file, f"{section.path}.limits", value, section.faults)
     inner.reject_unknown(LIMIT_KEYS)
+    if "timeout" in value and taken is not None and "limits" not in taken:
+        inner.fault("timeout", "this adapter has no time limit of its own", "set timeout in [settings]")
     return Limits(inner.count("concurrency"), inner.duration("timeout"))
 
 

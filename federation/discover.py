@@ -28,7 +28,7 @@ SECONDS = 10.0
 _SHOWN_TABLES = 200
 _SQLITE_SUFFIXES = frozenset({".db", ".db3", ".sqlite", ".sqlite3"})
 _SQLITE_MAGIC = b"SQLite format 3\0"
-_FILE_SUFFIXES = (".parquet", ".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".arrow", ".feather")
+_WILDCARD = re.compile(r"[*?\[]")
 _FORMS = "postgresql://…, mysql://…, sqlite:///file, http(s)://…, a SQLite file, or files such as data/*.parquet"
 
 
@@ -134,35 +134,19 @@ def _on_disk(text: str, name: str | None) -> Draft:
     path = Path(text).expanduser()
     if path.is_file() and (path.suffix.lower() in _SQLITE_SUFFIXES or _is_sqlite(path)):
         return _sqlite(str(path), name)
-    if path.is_dir():
-        return _files(_globs(path), name or _name(str(path.absolute()), "files"))
-    if not path.exists() and not re.search(r"[*?\[]", text):
+    if not path.exists() and not _WILDCARD.search(text):
         raise CatalogError(f"there is no file {text}", hint=f"known forms: {_FORMS}")
-    folder = path.absolute().parent
-    return _files([str(path)], name or _name(folder.name if "*" in path.name else str(path), "files"))
+    fixed = path.absolute()
+    while _WILDCARD.search(fixed.name):
+        fixed = fixed.parent
+    real = {"path": str(path.absolute())}
+    return Draft(name or _name(str(fixed), "files"), "files", {"path": str(path)}, real, _relative(str(path)))
 
 
-def _files(paths: list[str], name: str) -> Draft:
-    real = [str(Path(path).absolute()) for path in paths]
-    if len(paths) == 1:
-        return Draft(name, "files", {"path": paths[0]}, {"path": real[0]}, _relative(*paths))
-    return Draft(name, "files", {"path": paths}, {"path": real}, _relative(*paths))
-
-
-def _relative(*paths: str) -> tuple[str, ...]:
-    if all(Path(path).is_absolute() for path in paths):
+def _relative(path: str) -> tuple[str, ...]:
+    if Path(path).is_absolute():
         return ()
     return ("a relative path starts at the folder of this file",)
-
-
-def _globs(folder: Path) -> list[str]:
-    """One pattern for each kind of data file in a folder."""
-    found = {file.suffix for file in folder.iterdir() if file.suffix.lower() in _FILE_SUFFIXES}
-    if not found:
-        raise CatalogError(
-            f"the folder {folder} holds no data file", hint=f"known endings: {', '.join(_FILE_SUFFIXES)}"
-        )
-    return [str(folder / f"*{suffix}") for suffix in sorted(found)]
 
 
 def _is_sqlite(path: Path) -> bool:

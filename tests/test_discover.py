@@ -106,16 +106,15 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]:
         catalog = catalog_of(tmp_path, discover(uri, "lake"))
         assert {table.name for table in catalog.tables("lake")} == tables, uri
+        assert "[sources.lake_1]" in discover(uri) or uri.endswith(".csv")
         catalog.close()
 
 
 def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
     for uri, message in [
         ("missing.db", "there is no file missing.db"),
         ("sqlite:///missing.db", "there is no file missing.db"),
-        ("empty", "the folder empty holds no data file"),
         ("ftp://host/x", 'there is no source for "ftp:"'),
     ]:
         with pytest.raises(CatalogError) as caught:
@@ -123,6 +122,9 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert caught.value.message == message
         assert caught.value.hint
     assert not (tmp_path / "missing.db").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceUnavailable):
+        discover("empty")
 
 
 # --- servers --------------------------------------------------------------------------------------------------------

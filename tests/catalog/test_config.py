@@ -23,7 +23,7 @@ metadata_ttl = "500ms"
 [sources.crm]
 adapter = "sqlite"
 path = "crm.db"
-limits = { concurrency = 3, timeout = "60s" }
+limits = { concurrency = 3 }
 
 [sources.files]
 adapter = "files"
@@ -69,7 +69,7 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert (settings.timeout, settings.metadata_ttl) == (5400.0, 0.5)
     assert settings.spill_directory == tmp_path / "spill"
     crm, files = config.sources
-    assert (crm.name, crm.kind, crm.limits) == ("crm", "sqlite", Limits(3, 60.0))
+    assert (crm.name, crm.kind, crm.limits) == ("crm", "sqlite", Limits(3))
     assert crm.options == {"path": str(tmp_path / "crm.db")}
     assert files.options == {"path": str(tmp_path / "data/*.parquet")}
     assert config.views == (View("customer", "overview", "SELECT 1"),)
@@ -77,6 +77,23 @@ def test_a_full_file(tmp_path: Path) -> None:
         TableNote("crm", None, "accounts", owner="sales-ops"),
         TableNote("crm", "main", "odd.name", comment="odd"),
     )
+
+
+def test_limits_go_to_the_adapters_that_keep_them(tmp_path: Path) -> None:
+    text = """
+    [sources.pg]
+    adapter = "postgres"
+    uri = "postgresql://host/db"
+    limits = { concurrency = 3, timeout = "60s" }
+    [sources.my]
+    adapter = "mysql"
+    uri = "mysql://host/db"
+    limits = { timeout = "1m" }
+    """
+    pg, my = sound(written(tmp_path, text)).sources
+    assert (pg.limits, my.limits) == (Limits(3, 60.0), Limits(None, 60.0))
+    assert pg.options["limits"] == {"concurrency": 3, "timeout": 60.0}
+    assert my.options["limits"] == {"concurrency": None, "timeout": 60.0}
 
 
 def test_paths_start_at_the_file_whatever_the_working_directory(
@@ -193,6 +210,11 @@ def test_names_that_differ_only_in_case_are_one_name(tmp_path: Path) -> None:
             '[sources.a]\nadapter = "memory"\nlimits = 3',
             "sources.a.limits: this must be a table",
             'write limits = { concurrency = 8, timeout = "60s" }',
+        ),
+        (
+            '[sources.a]\nadapter = "memory"\nlimits = { timeout = "1s" }',
+            "sources.a.limits.timeout: this adapter has no time limit of its own",
+            "set timeout in [settings]",
         ),
         (
             '[sources.a]\nadapter = "memory"\nlimits = { timeot = "1s" }',
