@@ -77,7 +77,11 @@ class Fragments:
         return translate_query(dialect, query, self.tables_of(source))
 
     def scan(
-        self, table: CatalogTable, columns: Sequence[str], predicates: Sequence[Predicate], notes: list[Note]
+        self,
+        table: CatalogTable,
+        columns: Sequence[str],
+        conditions: Sequence[tuple[str, tuple[Predicate, ...]]],
+        notes: list[Note],
     ) -> TableScan:
         """A scan of one table, not planned yet: a runtime filter or a limit may still come."""
         chosen = [table.table.column(name) for name in columns]
@@ -89,7 +93,7 @@ class Fragments:
             notes,
             table=table.table.name,
             columns=tuple(columns),
-            predicates=tuple(predicates),
+            conditions=tuple(conditions),
         )
         self.made.append(fragment)
         return fragment
@@ -101,8 +105,12 @@ class Fragments:
 def plan_scan(fragment: TableScan, more: Sequence[Predicate] = ()) -> None:
     """Ask the adapter for the scan, now that every predicate is known."""
     request = ScanRequest(fragment.table, fragment.columns, (*fragment.predicates, *more), fragment.limit)
-    fragment.scan = fragment.source.adapter.plan_scan(request)
-    fragment.schema = fragment.scan.schema
+    fragment.scan = scan = fragment.source.adapter.plan_scan(request)
+    fragment.schema = scan.schema
+    for text, predicates in fragment.conditions:
+        exact = not any(each in scan.residual for each in predicates)
+        where, reason = ("pushed", Reason.EXACT) if exact else ("rechecked", Reason.SUPERSET_RESIDUAL)
+        fragment.notes.append(Note(text, where, reason))
 
 
 def to_sql(node: exp.Expr) -> str:

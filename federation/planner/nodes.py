@@ -59,9 +59,13 @@ class TableScan(Fragment):
 
     table: TableName = field(default_factory=lambda: TableName("", ""))
     columns: tuple[str, ...] = ()
-    predicates: tuple[Predicate, ...] = ()
+    conditions: tuple[tuple[str, tuple[Predicate, ...]], ...] = ()  # as written, and as predicates
     limit: int | None = None
     runtime_filters: list[RuntimeFilter] = field(default_factory=list)
+
+    @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        return tuple(predicate for _, predicates in self.conditions for predicate in predicates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,18 +66,17 @@ class ScanPlacer:
         columns = [by_lower[name.lower()] for name in names if name.lower() in by_lower]
         columns = columns or [found.table.columns[0].name]  # DuckDB takes no relation without a column
         notes: list[Note] = []
-        predicates = []
+        conditions = []
         complete = select is not None
         for part in _conditions(select, table) if select is not None else []:
             converted = to_predicates(part, alias, found.table)
-            predicates += converted
             complete = complete and bool(converted)
             about = filters.tables_of(part) == {alias}
             if converted:
-                notes.append(Note(part.sql("duckdb"), "rechecked", Reason.SUPERSET_RESIDUAL))
+                conditions.append((part.sql("duckdb"), tuple(converted)))
             elif about:
                 notes.append(Note(part.sql("duckdb"), "local", Reason.NOT_WHITELISTED))
-        scan = self.fragments.scan(found, columns, predicates, notes)
+        scan = self.fragments.scan(found, columns, conditions, notes)
         if select is not None and complete:
             scan.limit = _limit(select)
         return scan
