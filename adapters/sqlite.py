@@ -7,6 +7,7 @@ what was planned with, which value is not of its column's type.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -251,7 +252,8 @@ class SQLiteAdapter:
         return None
 
     def _conversion_error(self, field: Field, how: Transport, value: str) -> Error:
-        cast = how.cast.replace("x", exp.to_identifier(field.name, quoted=True).sql("sqlite"))
+        column = exp.to_identifier(field.name, quoted=True).sql("sqlite")
+        cast = re.sub(r"\bx\b", lambda _: column, how.cast)
         number = pa.types.is_integer(field.type) and field.type != pa.int64()
         error = NumericOutOfRange if number else ConversionError
         return error(

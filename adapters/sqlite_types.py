@@ -8,7 +8,7 @@ through in one storage class, anything else raises there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, cast
@@ -69,20 +69,32 @@ Arrive: TypeAlias = "Callable[[Array, pa.DataType], Array]"
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """SQL over a column `x`: a first row's value that fixes the type, what is accepted, what travels; then Arrow."""
+    """How a column `x` travels.
+
+    `first` is a first row's value, which fixes the type for the driver. `classes` says, for each storage class that is
+    accepted, what is sent and under which condition. `arrive` makes it the Arrow type.
+    """
 
     first: str
-    accepts: str
-    value: str
+    classes: Mapping[str, tuple[str, str]]
     arrive: Arrive
-    cast: str  # an expression for a view that makes any value readable
+    cast: str = "CAST(x AS TEXT)"  # for a view at the source: it makes any stored value readable
 
     def checked(self, column: exp.Expr) -> exp.Expr:
         """abs of the least integer overflows: the cheapest way to raise inside a query."""
-        return _over(f"CASE WHEN {self.accepts} THEN {self.value} ELSE abs(-9223372036854775807 - 1) END", column)
+        fail = "abs(-9223372036854775807 - 1)"
+        branches = [
+            f"WHEN '{stored}' THEN " + (f"CASE WHEN {test} THEN {value} ELSE {fail} END" if test else value)
+            for stored, (value, test) in self.classes.items()
+        ]
+        return _over(f"CASE typeof(x) {' '.join(branches)} WHEN 'null' THEN NULL ELSE {fail} END", column)
 
     def refuses(self, column: exp.Expr) -> exp.Expr:
-        return exp.Not(this=exp.paren(_over(self.accepts, column)))
+        tests = [
+            f"(typeof(x) = '{stored}'" + (f" AND {test})" if test else ")")
+            for stored, (_, test) in self.classes.items()
+        ]
+        return _over(f"NOT (typeof(x) = 'null' OR {' OR '.join(tests)})", column)
 
     def first_value(self) -> exp.Expr:
         return _parsed(self.first).copy()
@@ -113,40 +125,32 @@ def _time(array: Array, kind: pa.DataType) -> Array:
     return cast("Array", join("1970-01-01", array, " ").cast(pa.timestamp("us")).cast(kind))
 
 
-_INTEGER = Transport("0", "typeof(x) IN ('integer', 'null')", "x", _cast, "CAST(x AS TEXT)")
-_DOUBLE = Transport(
-    "0.0",
-    "typeof(x) IN ('real', 'null') OR (typeof(x) = 'integer' AND CAST(x AS REAL) = x)",
-    "x",
-    _cast,
-    "CAST(x AS TEXT)",
-)
-_BOOLEAN = Transport(
-    "0", "typeof(x) = 'null' OR (typeof(x) = 'integer' AND x IN (0, 1))", "x", _cast, "CAST(x AS TEXT)"
-)
 _FIFTEEN_DIGITS = "printf('%!.15g', x)"
 _IS_FIFTEEN_DIGITS = f"CAST({_FIFTEEN_DIGITS} AS REAL) = x"
 _REAL_AS_TEXT = f"CASE WHEN {_IS_FIFTEEN_DIGITS} THEN {_FIFTEEN_DIGITS} ELSE printf('%!.17g', x) END"
+_INTEGER_AS_TEXT = "CAST(x AS TEXT)"
+_INTEGER = Transport("0", {"integer": ("x", "")}, _cast)
+_DOUBLE = Transport("0.0", {"real": ("x", ""), "integer": ("x", "CAST(x AS REAL) = x")}, _cast)
+_BOOLEAN = Transport("0", {"integer": ("x", "x IN (0, 1)")}, _cast)
 _STRING = Transport(
     "''",
-    "typeof(x) <> 'blob'",
-    f"CASE typeof(x) WHEN 'text' THEN x WHEN 'real' THEN {_REAL_AS_TEXT} ELSE CAST(x AS TEXT) END",
+    {"text": ("x", ""), "integer": (_INTEGER_AS_TEXT, ""), "real": (_REAL_AS_TEXT, "")},
     _validated,
     "CAST(x AS BLOB)",
 )
 _JSON = Transport(
     "''",
-    "typeof(x) IN ('null', 'integer') OR (typeof(x) = 'text' AND json_valid(x))"
-    " OR (typeof(x) = 'real' AND abs(x) <= 1.7976931348623157e308)",
-    _STRING.value,
+    {
+        "text": ("x", "json_valid(x)"),
+        "integer": (_INTEGER_AS_TEXT, ""),
+        "real": (_REAL_AS_TEXT, "abs(x) <= 1.7976931348623157e308"),
+    },
     _validated,
-    "CAST(x AS TEXT)",
 )
-_BINARY = Transport("x''", "typeof(x) IN ('blob', 'null')", "x", _validated, "CAST(x AS BLOB)")
-_ISO_TEXT = "typeof(x) IN ('text', 'null')"
-_DATE = Transport("''", _ISO_TEXT, "x", _cast, "date(x)")
-_TIMESTAMP = Transport("''", _ISO_TEXT, "x", _cast, "datetime(x)")
-_TIME = Transport("''", _ISO_TEXT, "x", _time, "time(x)")
+_BINARY = Transport("x''", {"blob": ("x", "")}, _validated, "CAST(x AS BLOB)")
+_DATE = Transport("''", {"text": ("x", "")}, _cast, "date(x) or date(x, 'unixepoch')")
+_TIMESTAMP = Transport("''", {"text": ("x", "")}, _cast, "datetime(x) or datetime(x, 'unixepoch')")
+_TIME = Transport("''", {"text": ("x", "")}, _time, "time(x)")
 _BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
     (pt.is_integer, _INTEGER),
     (pt.is_floating, _DOUBLE),
@@ -164,10 +168,8 @@ _BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
 _DOUBLE_DIGITS = 15
 _DECIMAL_TEXT = Transport(
     "''",
-    f"typeof(x) IN ('text', 'integer', 'null') OR (typeof(x) = 'real' AND {_IS_FIFTEEN_DIGITS})",
-    f"CASE typeof(x) WHEN 'real' THEN {_FIFTEEN_DIGITS} ELSE CAST(x AS TEXT) END",
+    {"real": (_FIFTEEN_DIGITS, _IS_FIFTEEN_DIGITS), "integer": (_INTEGER_AS_TEXT, ""), "text": ("x", "")},
     _cast,
-    "CAST(x AS TEXT)",
 )
 
 
@@ -175,14 +177,8 @@ def _scaled(kind: Any) -> Transport:
     """As an integer number of the last place. Up to 15 digits the quotient is exactly the double that stands for it."""
     factor, bound = f"1{'0' * kind.scale}.0", f"1{'0' * (kind.precision - kind.scale)}"
     places = f"CAST(round(x * {factor}) AS INTEGER)"
-    return Transport(
-        "0",
-        f"typeof(x) = 'null' OR (typeof(x) IN ('integer', 'real') AND x > -{bound} AND x < {bound}"
-        f" AND {places} / {factor} = x)",
-        places,
-        _unscaled,
-        "CAST(x AS TEXT)",
-    )
+    fits = f"x > -{bound} AND x < {bound} AND {places} / {factor} = x"
+    return Transport("0", {"real": (places, fits), "integer": (places, fits)}, _unscaled)
 
 
 def _unscaled(array: Array, kind: Any) -> Array:

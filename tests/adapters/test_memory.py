@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+import federation
 from adapters.base import Predicate, PredicateOp, ScanRequest, SupportsLocalScan, SupportsQuery, TableName
 from adapters.errors import CatalogError, SourceChanged
 from adapters.memory import MemoryAdapter
@@ -81,6 +84,14 @@ def test_rows_of_a_catalog_file() -> None:
     assert [c.type for c in adapter.get_table(name).columns] == [pa.string(), pa.float64()]
     rows = read_all(adapter, adapter.plan_scan(ScanRequest(name, ("rate", "code"))))
     assert rows.to_pylist() == [{"rate": None, "code": "EUR"}, {"rate": 1.25, "code": "USD"}]
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "adapters" / "memory.md").read_text(encoding="utf-8")
+    toml, sql = (re.findall(rf"^```{kind}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0] for kind in ("toml", "sql"))
+    (tmp_path / "federation.toml").write_text(toml, encoding="utf-8")
+    with federation.connect(tmp_path / "federation.toml") as connection:
+        assert connection.execute(sql.rstrip().rstrip(";")).fetchall() == [("EUR", 1.0), ("USD", 1.09)]
 
 
 @pytest.mark.parametrize("rows", [[{"a": 1}, {"a": "x"}], [1, 2], "text", 7])

@@ -202,6 +202,15 @@ def test_the_hint_helps(database: Database) -> None:
     assert database.read("x")["x"].to_pylist() == ["abc", "5"]
 
 
+def test_the_hint_for_a_date_in_seconds(database: Database) -> None:
+    database.run("CREATE TABLE t (x DATE)", "INSERT INTO t VALUES (1704067200)")
+    with pytest.raises(ConversionError) as caught:
+        database.read("x")
+    assert caught.value.hint == (
+        'read it through a view at the source that selects date("x") or date("x", \'unixepoch\')'
+    )
+
+
 def test_text_of_every_plane(database: Database) -> None:
     database.run("CREATE TABLE t (x TEXT)")
     connection = sqlite3.connect(database.path)
