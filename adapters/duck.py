@@ -24,7 +24,7 @@ from sqlglot import exp
 from adapters.base import CancelToken
 from adapters.duck_errors import error_from, read_failure
 from adapters.duck_types import as_pattern, put_right, quoted, wanted_schema, with_text_casts
-from adapters.errors import NotSupportedError, SQLSyntaxError
+from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
@@ -38,43 +38,68 @@ FAILURES = (duckdb.Error, OSError, pa.ArrowException)  # in the middle of a stre
 
 
 class Rows:
-    """A streaming result, read once. `close` ends the query behind it, wherever the reading stands; after that, or
-    after the last batch, the cursor is free for another query."""
+    """A streaming result, read once. `close` ends the query behind it from any thread, wherever the reading stands;
+    after that, or after the last batch, the cursor is free for another query."""
 
     def __init__(self, schema: pa.Schema, raw: pa.RecordBatchReader, query: _Running) -> None:
         self.schema = schema
         self._raw = raw
         self._query = query
-        self._open = True
+        self._pulling = threading.Lock()  # closing a stream while it is pulled would free what is in use
+        self._closing = False
+        self._finished = False
+        self._complete = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        if not self._open:
+        """Raises QueryCancelled after `close`: an unread rest is never the end of the stream."""
+        failed = batch = None
+        with self._pulling:
+            if self._complete:
+                raise StopIteration
+            if self._finished:
+                raise QueryCancelled("the result was closed before it was read to its end")
+            try:
+                self._query.check()
+                batch = next(self._raw, None)
+                self._complete = batch is None
+            except FAILURES as exc:
+                failed = exc
+            except BaseException:
+                self._finish()
+                raise
+            if batch is None:
+                self._finish()
+        if self._closing:
+            self.close()
+        if failed is not None:
+            self._query.fail(failed)
+        if batch is None:
             raise StopIteration
-        failed = None
         try:
-            self._query.check()
-            batch = next(self._raw, None)
-            if batch is not None:
-                return put_right(batch, self.schema)
-        except FAILURES as exc:
-            failed = exc
+            return put_right(batch, self.schema)
         except BaseException:
             self.close()
             raise
-        self.close()
-        if failed is not None:
-            self._query.fail(failed)
-        raise StopIteration
 
     def read_all(self) -> pa.Table:
         return pa.Table.from_batches(self, self.schema)
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
+        self._closing = True
+        if self._pulling.acquire(blocking=False):
+            try:
+                self._finish()
+            finally:
+                self._pulling.release()
+        else:
+            self._query.interrupt()  # whoever pulls comes here next
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True
             self._raw.close()
             self._query.end()
 
@@ -92,7 +117,7 @@ class _Running:
         for name, reader in registered.items():
             cursor.register(name, reader)
             self._registered.append(name)
-        self._unwatch = cancel.register(self._begin_interrupt) if cancel else lambda: None
+        self._unwatch = cancel.register(self.interrupt) if cancel else lambda: None
 
     def check(self) -> None:
         """Raise the cause of a cancel."""
@@ -114,10 +139,11 @@ class _Running:
         for name in self._registered:
             self._cursor.unregister(name)
 
-    def _begin_interrupt(self) -> None:
-        threading.Thread(target=self._interrupt, name="interrupt", daemon=True).start()
+    def interrupt(self) -> None:
+        """End what DuckDB is doing for this query; returns at once."""
+        threading.Thread(target=self._keep_interrupting, name="interrupt", daemon=True).start()
 
-    def _interrupt(self) -> None:
+    def _keep_interrupting(self) -> None:
         # DuckDB forgets an interrupt that comes between two steps of a statement: repeat it until the query ends.
         while not self._ended.is_set():
             self._cursor.interrupt()

@@ -333,7 +333,9 @@ def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck):
     assert next(rows).num_rows > 0
     assert made < 1000
     rows.close()
-    assert list(rows) == []
+    rows.close()
+    with pytest.raises(errors.QueryCancelled):
+        list(rows)
     assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
     with pytest.raises(errors.TableNotFound):
         duck.run(cursor, "SELECT i FROM endless", {})
@@ -389,7 +391,8 @@ def test_a_failure_in_the_middle_of_a_stream_has_its_class(duck: Duck):
     with pytest.raises(errors.ConversionError, match="a1900000") as caught:
         rows.read_all()
     assert caught.value.position is not None and sql[caught.value.position - 1 :].startswith("::INTEGER")
-    assert list(rows) == []
+    with pytest.raises(errors.QueryCancelled):
+        next(rows)
 
 
 def test_the_nearest_names_are_in_the_hint(duck: Duck):
@@ -410,6 +413,39 @@ def test_cancel_interrupts_a_running_query(duck: Duck, sql: str):
     timer.join()
     with pytest.raises(errors.QueryTimeout):
         duck.run(cursor, "SELECT 1", {}, token)
+    assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
+
+
+def test_close_from_another_thread_ends_a_blocked_pull(duck: Duck):
+    block, waiting, released = threading.Event(), threading.Event(), threading.Event()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        while True:
+            if block.is_set():
+                waiting.set()
+                assert released.wait(30)
+            yield pa.record_batch({"i": pa.array(range(10_000), pa.int64())})
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema({"i": pa.int64()}), batches())
+    cursor = duck.cursor()
+    rows = duck.run(cursor, "SELECT i FROM t", {"t": reader})
+    block.set()
+    caught: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for _ in rows:
+                pass
+        except errors.Error as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert waiting.wait(30)
+    rows.close()
+    released.set()
+    thread.join(60)
+    assert [type(exc) for exc in caught] == [errors.QueryCancelled]
     assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
 
 
