@@ -173,10 +173,12 @@ class Catalog:
         return None
 
     def _anywhere(self, name: str, newer_than: float | None) -> CatalogTable | View | None:
-        """Raises AmbiguousTable between several, and the error of a source that was not reached when none has it."""
+        """A default schema comes before the others. Raises AmbiguousTable between several, and the error of a source
+        that was not reached when none has it."""
         views = [view for (_, known), view in self._view_by_folded.items() if known == name.casefold()]
         listings, failures = self._listings.get_all(self.sources, LISTING_SECONDS, newer_than)
         found = [(self.sources[listing.source], table) for listing in listings for table in self._best(listing, name)]
+        found = [each for each in found if each[1].schema == each[0].adapter.default_schema] or found
         if len(views) + len(found) > 1:
             tables = [(source.name, table.schema, table.name) for source, table in found]
             raise ambiguous(name, [*((view.schema, view.name) for view in views), *tables])
