@@ -235,10 +235,9 @@ class QueryTranslator(ExpressionTranslator):
             raise Declined(Reason.COLLATION, "grouping by text that is not compared by bytes")
 
     def _group_key(self, node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Literal):
-            raise Declined(Reason.NOT_WHITELISTED, "GROUP BY a position")
         typed = self.expression(node)
         self._require_groupable(typed)
+        _require_no_constant(typed.node)
         return typed.node
 
     def _order(self, node: exp.Query, made: exp.Query, outputs: Mapping[str, Typed], *, distinct: bool) -> None:
@@ -269,6 +268,7 @@ class QueryTranslator(ExpressionTranslator):
             typed = self.expression(inner)
         if typed.type.dynamic:
             raise Declined(Reason.DYNAMIC_TYPE, inner.sql("duckdb"))
+        _require_no_constant(typed.node)
         return exp.Ordered(
             this=self._by_bytes(typed, distinct),
             desc=bool(node.args.get("desc")),
@@ -316,6 +316,14 @@ class QueryTranslator(ExpressionTranslator):
         }
         self._order(node, made, outputs, distinct=True)
         return made, columns
+
+
+def _require_no_constant(key: exp.Expr) -> None:
+    """Sources take a constant key for the position of an output, or refuse it."""
+    inner = key.unnest()
+    inner = inner.this.unnest() if isinstance(inner, exp.Neg) else inner
+    if isinstance(inner, (exp.Literal, exp.Null, exp.Boolean)):
+        raise Declined(Reason.NOT_WHITELISTED, "sorting or grouping by a constant")
 
 
 def _alias(name: str) -> exp.TableAlias:
