@@ -47,7 +47,9 @@ class CorpusTable:
 
 
 def storable(system: System, value: Any) -> Any:
-    """MariaDB's doubles are finite, and SQLite takes NaN for NULL."""
+    """MariaDB's doubles are finite, its BOOLEAN is a TINYINT, and SQLite takes NaN for NULL."""
+    if system == "mariadb" and isinstance(value, bool):
+        return int(value)
     if isinstance(value, float):
         if system == "mariadb" and not math.isfinite(value):
             return None
@@ -57,7 +59,9 @@ def storable(system: System, value: Any) -> Any:
 
 
 def stored_type(system: System, type_: pa.DataType) -> pa.DataType:
-    """SQLite has one width of integers and one of floats, whatever is declared."""
+    """SQLite has one width of integers and one of floats, whatever is declared; MariaDB's BOOLEAN is TINYINT(1)."""
+    if system == "mariadb" and pa.types.is_boolean(type_):
+        return pa.int8()
     if system == "sqlite" and pa.types.is_integer(type_):
         return pa.int64()
     if system == "sqlite" and pa.types.is_floating(type_):
@@ -74,7 +78,7 @@ def declared_type(system: System, type_: pa.DataType) -> str:
         pa.int64(): ("bigint", "bigint", "BIGINT"),
         pa.float32(): ("real", "float", "FLOAT"),
         pa.float64(): ("double precision", "double", "DOUBLE"),
-        pa.bool_(): ("boolean", "boolean", "BOOLEAN"),
+        pa.bool_(): ("boolean", "bit(1)", "BOOLEAN"),
         pa.date32(): ("date", "date", "DATE"),
         pa.timestamp("us"): ("timestamp", "datetime(6)", "TIMESTAMP"),
         pa.string(): ("text", "varchar(250)", "TEXT"),
@@ -82,12 +86,12 @@ def declared_type(system: System, type_: pa.DataType) -> str:
     return spelled[type_][("postgres", "mariadb", "sqlite").index(system)]
 
 
-def as_text(value: Any) -> str:
-    """How a value is spelled in a text file that PostgreSQL and MariaDB load alike."""
+def as_text(system: System, value: Any) -> str:
+    """How a value is spelled in a text file that PostgreSQL or MariaDB loads: alike, but for MariaDB's bits."""
     if value is None:
         return "\\N"
-    if isinstance(value, bool):
-        return "1" if value else "0"
+    if isinstance(value, bool) and system == "mariadb":
+        return "\x01" if value else "\\0"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, datetime.datetime):
