@@ -49,7 +49,7 @@ def load_parquet(folder: Path, tables: Iterable[CorpusTable]) -> None:
 
 
 def _text_lines(table: CorpusTable, system: System) -> Sequence[str]:
-    return ["\t".join(map(as_text, row)) + "\n" for row in table.rows(system)]
+    return ["\t".join(as_text(system, value) for value in row) + "\n" for row in table.rows(system)]
 
 
 def _create(table: CorpusTable, system: System) -> str:

@@ -47,9 +47,7 @@ class CorpusTable:
 
 
 def storable(system: System, value: Any) -> Any:
-    """MariaDB's doubles are finite, its BOOLEAN is a TINYINT, and SQLite takes NaN for NULL."""
-    if system == "mariadb" and isinstance(value, bool):
-        return int(value)
+    """MariaDB's doubles are finite, and SQLite takes NaN for NULL."""
     if isinstance(value, float):
         if system == "mariadb" and not math.isfinite(value):
             return None
@@ -59,9 +57,7 @@ def storable(system: System, value: Any) -> Any:
 
 
 def stored_type(system: System, type_: pa.DataType) -> pa.DataType:
-    """SQLite has one width of integers and one of floats, whatever is declared; MariaDB's BOOLEAN is TINYINT(1)."""
-    if system == "mariadb" and pa.types.is_boolean(type_):
-        return pa.int8()
+    """SQLite has one width of integers and one of floats, whatever is declared."""
     if system == "sqlite" and pa.types.is_integer(type_):
         return pa.int64()
     if system == "sqlite" and pa.types.is_floating(type_):
@@ -78,7 +74,7 @@ def declared_type(system: System, type_: pa.DataType) -> str:
         pa.int64(): ("bigint", "bigint", "BIGINT"),
         pa.float32(): ("real", "float", "FLOAT"),
         pa.float64(): ("double precision", "double", "DOUBLE"),
-        pa.bool_(): ("boolean", "bit(1)", "BOOLEAN"),
+        pa.bool_(): ("boolean", "bit(1)", "BOOLEAN"),  # MariaDB's own BOOLEAN is a TINYINT
         pa.date32(): ("date", "date", "DATE"),
         pa.timestamp("us"): ("timestamp", "datetime(6)", "TIMESTAMP"),
         pa.string(): ("text", "varchar(250)", "TEXT"),
