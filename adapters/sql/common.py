@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from adapters.sql.dialect import Signature, Typed
-from adapters.sql.types import DOUBLE, INT64, Kind, SqlType
+from adapters.sql.dialect import Declined, Reason, Signature, Typed
+from adapters.sql.types import DOUBLE, INT64, Kind, SqlType, common_collation
 
 EXACT_NUMBER = frozenset({Kind.INT, Kind.DECIMAL})
 TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP})
@@ -101,6 +101,15 @@ def first(given: Sequence[Typed]) -> SqlType:
     return replace(given[0].type, nullable=True)
 
 
+def combined(given: Sequence[Typed]) -> SqlType:
+    """The text that is made of the text operands."""
+    types = [each.type for each in given if each.type.kind is Kind.TEXT]
+    collation = common_collation(types)
+    if collation is None:
+        raise Declined(Reason.COLLATION, "text of several collations")
+    return SqlType(Kind.TEXT, collation=collation, coercible=all(each.coercible for each in types))
+
+
 def rounded(given: Sequence[Typed]) -> SqlType:
     places = int(given[1].node.this) if len(given) > 1 else 0
     return SqlType(Kind.DECIMAL, scale=places)
@@ -114,8 +123,8 @@ COUNT = (
     Signature((frozenset(Kind) - {Kind.OPAQUE, Kind.NULL},), SqlType(Kind.INT, bits=64, nullable=False), aggregate),
 )
 SUBSTRING = (
-    Signature((Kind.TEXT, literal_from(1)), first, same_node),
-    Signature((Kind.TEXT, literal_from(1), literal_from(0)), first, same_node),
+    Signature((Kind.TEXT, literal_from(1)), combined, same_node),
+    Signature((Kind.TEXT, literal_from(1), literal_from(0)), combined, same_node),
 )
 LENGTH = (Signature((Kind.TEXT,), INT64, same_node),)
 ROUND = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from adapters.base import Column
+from adapters.base import Collation, Column
 from adapters.sql.types import Kind, SqlType
 
 
@@ -104,8 +104,8 @@ def _no_like(*_: object) -> exp.Expr | None:
     return None
 
 
-def _same(typed: Typed) -> exp.Expr | None:
-    return typed.node
+def _if_binary(typed: Typed) -> exp.Expr | None:
+    return typed.node if typed.type.collation is Collation.BINARY else None
 
 
 def _literal(text: str, type_: SqlType) -> exp.Expr:
@@ -131,11 +131,12 @@ class SourceDialect:
     joins: frozenset[str] = frozenset({"INNER", "LEFT", "CROSS"})
     set_operations: frozenset[str] = frozenset()
     aggregate_filter: bool = False
+    literal_collation: Collation = Collation.BINARY  # how two string literals are compared
     scalar_subquery: bool = True  # more than one row raises
     literal: Callable[[str, SqlType], exp.Expr] = _literal
     column: Callable[[exp.Column, Column, SqlType], Typed] = _plain_column
     #: the operand so written that it sorts by bytes; None where that cannot be said
-    by_bytes: Callable[[Typed], exp.Expr | None] = _same
+    by_bytes: Callable[[Typed], exp.Expr | None] = _if_binary
     #: (subject, pattern text, escape character, negated, case-insensitive) -> the test, or None
     like: Callable[[Typed, str, str | None, bool, bool], exp.Expr | None] = _no_like
     #: true for the rows whose stored value is not of the declared type

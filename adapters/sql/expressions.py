@@ -119,11 +119,15 @@ class ExpressionTranslator:
             self.dynamic.append(typed)
         return typed
 
+    @property
+    def _text(self) -> SqlType:
+        return SqlType(Kind.TEXT, collation=self.dialect.literal_collation)
+
     # --- literals and casts ------------------------------------------------------------------------------------
 
     def _literal(self, node: exp.Literal) -> Typed:
         if node.is_string:
-            return Typed(node.copy(), SqlType(Kind.TEXT, nullable=False))
+            return Typed(node.copy(), replace(self._text, nullable=False, coercible=True))
         text = node.this
         if text.isdigit():
             if len(text) > 18:
@@ -140,12 +144,14 @@ class ExpressionTranslator:
             target = SqlType(Kind.DECIMAL, scale=int(node.to.expressions[1].name))
         if target is None or (node.to.expressions and target.kind is not Kind.DECIMAL):
             raise Declined(Reason.NOT_WHITELISTED, f"a cast to {node.to.sql('duckdb')}")
+        if target.kind is Kind.TEXT:
+            target = self._text
         if isinstance(node.this, exp.Literal) and node.this.is_string:
             return self._typed_literal(node.this.this, target)
         inner = self.expression(node.this)
         type_ = replace(target, nullable=inner.type.nullable)
         if inner.type.kind is target.kind and target.kind not in (Kind.INT, Kind.DECIMAL):
-            return Typed(inner.node, replace(type_, collation=inner.type.collation))
+            return Typed(inner.node, replace(inner.type, dynamic=False))
         for signature in self.dialect.functions.get("cast", ()):
             if signature.matches([inner, Typed(node.to, target)]):
                 return Typed(exp.cast(inner.node, node.to.copy()), type_)
@@ -155,7 +161,7 @@ class ExpressionTranslator:
         form = _LITERAL_FORMS.get(target.kind)
         type_ = replace(target, nullable=False)
         if target.kind is Kind.TEXT:
-            return Typed(exp.Literal.string(text), type_)
+            return Typed(exp.Literal.string(text), replace(type_, coercible=True))
         if form is None or not form.fullmatch(text):
             raise Declined(Reason.TYPE_MISMATCH, f"the literal '{text}' as {target.kind}")
         if target.kind is Kind.INT:
@@ -177,7 +183,8 @@ class ExpressionTranslator:
         return left.node, right.node
 
     def _align_text(self, left: Typed, right: Typed, equality: bool) -> tuple[exp.Expr, exp.Expr]:
-        collations = {each.type.collation for each in (left, right) if not _is_string(each.node)}
+        both = [left.type, right.type]
+        collations = {each.collation for each in both if not each.coercible} or {each.collation for each in both}
         if collations & {Collation.INSENSITIVE, Collation.UNKNOWN}:
             raise Declined(Reason.COLLATION, "text that is not compared by bytes")
         if (equality and len(collations) < 2) or collations <= {Collation.BINARY}:

@@ -22,6 +22,7 @@ from adapters.sql.common import (
     TEMPORAL,
     aggregate,
     arithmetic,
+    combined,
     exact_average,
     first,
     float_division,
@@ -63,7 +64,7 @@ def _sargable(exact: exp.Expr, column: Typed) -> exp.Expr:
 
 
 def _like(subject: Typed, pattern: str, escape: str | None, negate: bool, insensitive: bool) -> exp.Expr | None:
-    if insensitive or escape is not None or "\\" in pattern:
+    if insensitive or escape is not None or "\\" in pattern or subject.type.collation is not Collation.BINARY:
         return None
     return exp.Like(this=subject.node, expression=exp.Literal.string(pattern), negate=negate)
 
@@ -85,10 +86,16 @@ def _field(given: Typed) -> bool:
     return isinstance(given.node, exp.Var) and given.node.name.upper() in _FIELDS
 
 
+def _orderable(given: Typed) -> bool:
+    if given.type.kind is Kind.TEXT:
+        return given.type.collation is Collation.BINARY
+    return given.type.kind in NUMERIC | TEMPORAL
+
+
 _NUMBER = _signed_or(Kind.DECIMAL, Kind.DOUBLE)
 _NUMBERS = (_NUMBER, _NUMBER)
 _PART = (Signature((TEMPORAL,), INT64, _extract),)
-_EXTREME = (Signature((NUMERIC | TEMPORAL | {Kind.TEXT},), first, aggregate),)
+_EXTREME = (Signature((_orderable,), first, aggregate),)
 
 MYSQL = SourceDialect(
     name="mysql",
@@ -102,7 +109,7 @@ MYSQL = SourceDialect(
         "neg": (Signature((_NUMBER,), first, same_node),),
         "abs": (Signature((_NUMBER,), first, same_node),),
         "round": ROUND,
-        "dpipe": (Signature((Kind.TEXT, Kind.TEXT), first, same_node),),
+        "dpipe": (Signature((Kind.TEXT, Kind.TEXT), combined, same_node),),
         "length": LENGTH,
         "substring": SUBSTRING,
         "extract": (Signature((_field, TEMPORAL), INT64, _extract),),
@@ -130,6 +137,7 @@ MYSQL = SourceDialect(
     ordering=NUMERIC | TEMPORAL | {Kind.TEXT},
     joins=frozenset({"INNER", "LEFT", "RIGHT", "CROSS"}),
     set_operations=frozenset({"union", "union all"}),
+    literal_collation=Collation.INSENSITIVE,
     column=_column,
     like=_like,
     sargable=_sargable,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from adapters.base import Collation, Column
-from adapters.sql.common import COUNT, LENGTH, SUBSTRING, aggregate, first, nonzero_int, pairs, same_node
+from adapters.sql.common import COUNT, LENGTH, SUBSTRING, aggregate, combined, first, nonzero_int, pairs, same_node
 from adapters.sql.dialect import Signature, SourceDialect, Typed
 from adapters.sql.types import Kind, SqlType
 
@@ -58,7 +58,7 @@ SQLITE = SourceDialect(
     name="sqlite",
     functions={
         "mod": (Signature((Kind.INT, nonzero_int), first, same_node),),
-        "dpipe": (Signature((Kind.TEXT, Kind.TEXT), first, same_node),),
+        "dpipe": (Signature((Kind.TEXT, Kind.TEXT), combined, same_node),),
         "length": LENGTH,
         "substring": SUBSTRING,
     },

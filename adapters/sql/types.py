@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ class SqlType:
     scale: int = 0
     collation: Collation = Collation.BINARY
     nullable: bool = True
+    coercible: bool = False  # text that takes the collation of what it meets: literals, and what is made of them only
     dynamic: bool = False  # the source may hold values of other types in it
 
 
@@ -77,6 +79,12 @@ _SIMPLE = (
 )
 
 
+def common_collation(types: Sequence[SqlType]) -> Collation | None:
+    """The collation of a text made of these; None between several."""
+    fixed = {each.collation for each in types if not each.coercible} or {each.collation for each in types}
+    return fixed.pop() if len(fixed) == 1 else None
+
+
 def unify(types: list[SqlType]) -> SqlType | None:
     """The common type of CASE branches, COALESCE arguments and set operations; None where engines may differ."""
     known = [each for each in types if each.kind is not Kind.NULL]
@@ -86,10 +94,13 @@ def unify(types: list[SqlType]) -> SqlType | None:
     kinds = {each.kind for each in known}
     first = known[0]
     if len(kinds) == 1:
-        if first.kind is Kind.OPAQUE or len({each.collation for each in known}) > 1:
+        collation = common_collation(known)
+        if first.kind is Kind.OPAQUE or collation is None:
             return None
         return replace(
             first,
+            collation=collation,
+            coercible=all(each.coercible for each in known),
             bits=max(each.bits for each in known),
             signed=all(each.signed for each in known),
             scale=max(each.scale for each in known),
