@@ -7,6 +7,7 @@ what was planned with, which value is not of its column's type.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import adbc_driver_manager
 import pyarrow as pa
@@ -44,6 +46,7 @@ _BATCH_ROWS = "4096"
 _HEADER = b"SQLite format 3\x00"
 _BUSY_MILLISECONDS = 5000
 T = TypeVar("T")
+_File: TypeAlias = tuple[int, int]  # device and inode
 Field: TypeAlias = "pa.Field[Any]"
 
 
@@ -72,8 +75,9 @@ class SQLiteAdapter:
         self._pool: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close())
         # Apart from the readers, which may all wait for a consumer that wants to know a table first.
         self._describing: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close(), 1)
+        self._opened: WeakKeyDictionary[dbapi.Connection, _File] = WeakKeyDictionary()
         self._tables: dict[TableName, Table] = {}
-        self._version = -1
+        self._version: tuple[_File, int] | None = None
         self._lock = threading.Lock()
 
     # --- metadata ----------------------------------------------------------------------------------------------
@@ -92,7 +96,8 @@ class SQLiteAdapter:
     def _table(self, connection: dbapi.Connection, name: TableName) -> Table | None:
         """Kept for as long as the schema of the file does not change."""
         with self._lock:
-            ((version,),) = _rows(connection, "PRAGMA schema_version")
+            ((number,),) = _rows(connection, "PRAGMA schema_version")
+            version = self._opened[connection], number
             if version != self._version:
                 self._tables.clear()
                 self._version = version
@@ -174,7 +179,9 @@ class SQLiteAdapter:
 
     def _connect(self) -> dbapi.Connection:
         """Autocommit: a kept connection would otherwise go on reading the state of its first query."""
+        file = self._require_database()
         connection = dbapi.connect(f"{self._path.as_uri()}?mode=ro", autocommit=True)
+        self._opened[connection] = file
         try:
             _rows(connection, f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
         except BaseException:
@@ -183,9 +190,14 @@ class SQLiteAdapter:
         return connection
 
     def _acquire(self, pool: Pool[dbapi.Connection], cancel: CancelToken | None = None) -> dbapi.Connection:
+        """A kept connection to a file that was replaced since would go on reading the old one."""
         with self._explained():
-            self._require_database()
-            return pool.acquire(cancel)
+            while True:
+                file = self._require_database()
+                connection = pool.acquire(cancel)
+                if self._opened[connection] == file:
+                    return connection
+                pool.release(connection, broken=True)
 
     @contextmanager
     def _connection(self) -> Iterator[dbapi.Connection]:
@@ -205,13 +217,14 @@ class SQLiteAdapter:
             raise self._explain(exc, connection, fetch) from exc
 
     def _explain(self, exc: Exception, connection: dbapi.Connection | None, fetch: _Fetch | None) -> Error:
+        reason = str(exc).partition("\n")[0]  # the whole query follows
         try:
             self._require_database()
             if connection is not None:
                 _rows(connection, "SELECT count(*) FROM sqlite_schema")
         except (adbc_driver_manager.Error, OSError):
             return SourceUnavailable(
-                f"the database cannot be read: {exc}",
+                f"the database cannot be read: {reason}",
                 hint="another program may hold it locked, or its folder may not be writable while it is in WAL mode",
                 source=self.name,
             )
@@ -219,9 +232,9 @@ class SQLiteAdapter:
             return known
         found = None
         if connection is not None and fetch is not None:
-            refused = isinstance(exc, adbc_driver_manager.ProgrammingError)
-            found = self._changed(connection, fetch) if refused else self._bad_value(connection, fetch)
-        reason = str(exc).partition("\n")[0]  # the whole query follows
+            look = self._changed if isinstance(exc, adbc_driver_manager.ProgrammingError) else self._bad_value
+            with suppress(adbc_driver_manager.Error, OSError):
+                found = look(connection, fetch)
         return found or SourceError(f"SQLite failed: {reason}", source=self.name)
 
     def _changed(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
@@ -241,14 +254,13 @@ class SQLiteAdapter:
 
     def _bad_value(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
         """The first value that its column's type does not accept; found again, for the driver does not say which."""
-        with suppress(adbc_driver_manager.Error, OSError):
-            for name, field, how in zip(fetch.names, fetch.schema, fetch.transports, strict=True):
-                column = _column(name)
-                # As bytes, because what is wrong with text may be that it is not UTF-8.
-                shown = exp.cast(exp.func("substr", exp.func("quote", column), 1, 60), "BLOB")
-                bad = exp.select(exp.func("typeof", column), shown).from_(fetch.query.copy().subquery("q"))
-                for stored, value in _rows(connection, bad.where(how.refuses(column)).limit(1).sql("sqlite")):
-                    return self._conversion_error(field, how, f"the {stored} {value.decode(errors='replace')}")
+        for name, field, how in zip(fetch.names, fetch.schema, fetch.transports, strict=True):
+            column = _column(name)
+            # As bytes, because what is wrong with text may be that it is not UTF-8.
+            shown = exp.cast(exp.func("substr", exp.func("quote", column), 1, 60), "BLOB")
+            bad = exp.select(exp.func("typeof", column), shown).from_(fetch.query.copy().subquery("q"))
+            for stored, value in _rows(connection, bad.where(how.refuses(column)).limit(1).sql("sqlite")):
+                return self._conversion_error(field, how, f"the {stored} {value.decode(errors='replace')}")
         return None
 
     def _conversion_error(self, field: Field, how: Transport, value: str) -> Error:
@@ -262,16 +274,18 @@ class SQLiteAdapter:
             source=self.name,
         )
 
-    def _require_database(self) -> None:
+    def _require_database(self) -> _File:
         try:
             with self._path.open("rb") as file:
                 header = file.read(len(_HEADER))
+                status = os.fstat(file.fileno())
         except OSError as exc:
             raise SourceUnavailable(
                 f"{self._path.name} cannot be opened: {exc.strerror}", hint="check path", source=self.name
             ) from exc
         if header and header != _HEADER:  # an empty file is an empty database
             raise SourceError(f"{self._path.name} is not an SQLite database", hint="check path", source=self.name)
+        return status.st_dev, status.st_ino
 
 
 class _Reading:

@@ -154,6 +154,16 @@ def test_changes_are_seen(path: Path, adapter: SQLiteAdapter) -> None:
     assert read(adapter, "t", "a", "b") == [{"a": 1, "b": None}, {"a": 2, "b": None}]
 
 
+def test_a_replaced_file_is_seen(path: Path, adapter: SQLiteAdapter) -> None:
+    """As an export does it: a new file takes the name of the old one, with as many changes of its schema."""
+    write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    assert read(adapter, "t", "a") == [{"a": 1}]
+    new = path.with_name("new.db")
+    write(new, "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('new')")
+    new.replace(path)
+    assert read(adapter, "t", "a") == [{"a": "new"}]
+
+
 # --- islands
 
 

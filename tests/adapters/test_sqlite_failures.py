@@ -101,6 +101,18 @@ def test_a_table_that_changed_since_planning(path: Path, adapter: SQLiteAdapter,
     assert caught.value.retryable
 
 
+def test_a_view_over_a_table_that_went_away(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT); CREATE VIEW v AS SELECT a FROM t")
+    scan = adapter.plan_scan(ScanRequest(main("v"), ("a",)))
+    write(path, "DROP TABLE t")
+    with pytest.raises(SourceError) as caught:
+        read_all(adapter, scan)
+    assert caught.value.source == "lite"
+    assert list(adapter.list_tables()) == [main("v")]
+    with pytest.raises(SourceError):
+        adapter.get_table(main("v"))
+
+
 def test_a_column_whose_type_changed_since_planning(path: Path, adapter: SQLiteAdapter) -> None:
     write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
     scan = adapter.plan_scan(ScanRequest(main("t"), ("a",)))
