@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,13 +22,17 @@ class ArrowWriter:
     """The IPC stream format, readable while it is written."""
 
     def __init__(self, out: Output, schema: pa.Schema) -> None:
-        self._writer = pa.ipc.new_stream(_counting(out), schema)
+        self._sink = _Sink(out)
+        with self._sink.accepting():
+            self._writer = pa.ipc.new_stream(cast(Any, self._sink), schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
+        with self._sink.accepting():
+            self._writer.write_batch(batch)
 
     def end(self) -> None:
-        self._writer.close()
+        with self._sink.accepting():
+            self._writer.close()
 
 
 class ParquetWriter:
@@ -38,7 +44,9 @@ class ParquetWriter:
         self._schema = pa.schema(
             [field.with_name(name) for field, name in zip(schema, unique_names(schema.names), strict=True)]
         )
-        self._writer = pq.ParquetWriter(_counting(out), self._schema)
+        self._sink = _Sink(out)
+        with self._sink.accepting():
+            self._writer = pq.ParquetWriter(cast(Any, self._sink), self._schema)
         self._waiting: list[pa.RecordBatch] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -52,10 +60,12 @@ class ParquetWriter:
     def end(self) -> None:
         if self._waiting:
             self._flush()
-        self._writer.close()
+        with self._sink.accepting():
+            self._writer.close()
 
     def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
+        with self._sink.accepting():
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
         self._waiting = []
 
 
@@ -70,29 +80,40 @@ def _check_type(name: str, kind: Any) -> None:
             _check_type(name, kind.field(i).type)
 
 
-class _Counting:
-    """A stream that may be a pipe, for writers that ask where they are."""
+class _Sink:
+    """A stream that may be a pipe, for writers that ask where they are.
+
+    It takes bytes only while one of our methods runs: a writer that is dropped in the middle of a result completes
+    its file, and a result that failed would look like a short one.
+    """
 
     closed = False
 
     def __init__(self, out: Output) -> None:
         self._out = out
         self._written = 0
+        self._accepts = False
+
+    @contextlib.contextmanager
+    def accepting(self) -> Iterator[None]:
+        self._accepts = True
+        try:
+            yield
+        finally:
+            self._accepts = False
 
     def write(self, data: bytes) -> int:
-        self._out.write(data)
-        self._written += len(data)
+        if self._accepts:
+            self._out.write(data)
+            self._written += len(data)
         return len(data)
 
     def tell(self) -> int:
         return self._written
 
     def flush(self) -> None:
-        self._out.flush()
+        if self._accepts:
+            self._out.flush()
 
     def close(self) -> None:
         """The stream belongs to whoever opened it."""
-
-
-def _counting(out: Output) -> Any:
-    return _Counting(out)

@@ -59,28 +59,40 @@ def destination(path: Path | None) -> Iterator[Output]:
     with contextlib.ExitStack() as stack:
         with translated(name):
             special = path.exists() and not path.is_file()
-            stream = stack.enter_context(path.open("wb") if special else _replacing(path.resolve(), name))
+            stream = stack.enter_context(_direct(path, name) if special else _replacing(path.resolve(), name))
         yield (out := Output(stream, name))
         out.flush()
 
 
 @contextlib.contextmanager
+def _direct(path: Path, shown: str) -> Iterator[BinaryIO]:
+    stream = path.open("wb")
+    try:
+        yield stream
+    finally:
+        with translated(shown):  # it writes what is still buffered
+            stream.close()
+
+
+@contextlib.contextmanager
 def _replacing(path: Path, shown: str) -> Iterator[BinaryIO]:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    new = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with _direct(new, shown) as out:
             yield out
             with translated(shown):
                 out.flush()
-                os.fsync(descriptor)
+                os.fsync(out.fileno())
         with translated(shown):
             if path.exists():
-                shutil.copymode(path, name)
+                shutil.copymode(path, new)
             else:
-                Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
+                new.chmod(0o666 & ~_umask())
+            new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
 
 

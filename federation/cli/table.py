@@ -57,8 +57,9 @@ class TableWriter:
 
     def _begin(self) -> None:
         sample, self._sample = self._sample or [], None
+        first = sample[:SAMPLE_ROWS]
         widths = [
-            max(shown_width(name), *(shown_width(row[i]) for row in sample), 1) for i, name in enumerate(self._names)
+            max(shown_width(name), *(shown_width(row[i]) for row in first), 1) for i, name in enumerate(self._names)
         ]
         fitting = fit(widths, self._right, self._look.width)
         if self._look.expanded or fitting is None:
@@ -150,15 +151,10 @@ def is_number(kind: Any) -> bool:
 
 def fit(widths: Sequence[int], right: Sequence[bool], limit: int | None) -> list[int] | None:
     """Widths that fit into `limit`, taken from the widest text columns; None if there are none."""
-    fitting = list(widths)
     if limit is None:
-        return fitting
-    while (excess := sum(fitting) + 3 * len(fitting) - 1 - limit) > 0:
-        texts = [i for i, is_right in enumerate(right) if not is_right and fitting[i] > NARROWEST]
-        if not texts:
-            return None
-        widest = max(texts, key=fitting.__getitem__)
-        others = [fitting[i] for i in texts if fitting[i] < fitting[widest]]
-        step = max(1, min(excess, fitting[widest] - max([NARROWEST, *others])))
-        fitting[widest] -= step
-    return fitting
+        return list(widths)
+    for level in range(limit, NARROWEST - 1, -1):
+        fitting = [width if is_right else min(width, level) for width, is_right in zip(widths, right, strict=True)]
+        if sum(fitting) + 3 * len(fitting) - 1 <= limit:
+            return fitting
+    return None

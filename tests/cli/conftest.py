@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import io
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from federation.cli.main import main
 from tests.cli.sample import make_catalog
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
 
 
 @pytest.fixture
@@ -21,22 +30,25 @@ def catalog(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def command(catalog: Path) -> Command:
-    """Runs `federation …` in the folder of the catalog; its output, not yet decoded newlines, and its exit code."""
+def command(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `federation …` in the folder of the catalog, in this process; its output and its exit code."""
 
-    def run(*args: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {k: v for k, v in os.environ.items() if k != "FEDERATION_CATALOG"} | variables
-        done = subprocess.run(
-            [sys.executable, "-m", "federation", *args],
-            cwd=catalog.parent,
-            env=environment,
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode().replace("\r", "")
-        )
+    def run(*args: str, stdin: str = "", **variables: str) -> Done:
+        streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="") for data in (stdin.encode(), b"", b"")]
+        with monkeypatch.context() as patch:
+            patch.chdir(catalog.parent)
+            patch.delenv("FEDERATION_CATALOG", raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
+                patch.setattr(sys, name, stream)
+            try:
+                code = main(args)
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+        for stream in streams[1:]:
+            stream.flush()
+        out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])  # type: ignore[attr-defined]
+        return Done(code, out, err)
 
     return run
