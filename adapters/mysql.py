@@ -1,0 +1,281 @@
+"""MySQL and MariaDB: PyMySQL for the conversation, our own bulk reader for the rows (`adapters.mysql_wire`).
+
+Every value travels as the text that the server prints, and is read strictly as the type that was planned. FLOAT is
+the one type that the server prints with loss; it is cast to DOUBLE, which is not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import CancelToken, Partition, Scan, ScanRequest, Table, TableName
+from adapters.errors import (
+    CatalogError,
+    ColumnNotFound,
+    ConversionError,
+    Error,
+    NumericOutOfRange,
+    SourceChanged,
+    TableNotFound,
+)
+from adapters.mysql_schema import read_table, table_names
+from adapters.mysql_session import Session, parse_uri, translated
+from adapters.mysql_types import helpful_cast, readable, to_arrow
+from adapters.mysql_wire import RowStream
+from adapters.pool import Pool
+from adapters.sql.dialect import SourceDialect
+from adapters.sql.mysql import MYSQL
+from adapters.sql.scan import scan_query
+
+_READERS = 16
+_SHOWN_CHARACTERS = 40
+Field: TypeAlias = "pa.Field[Any]"
+Array: TypeAlias = "pa.Array[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    sql: str
+    schema: pa.Schema
+    tables: tuple[TableName, ...]
+
+
+class MySQLAdapter:
+    options: ClassVar[frozenset[str]] = frozenset({"uri", "zero_dates"})
+    dialect: SourceDialect = MYSQL
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self._address = parse_uri(options.get("uri"), name)
+        self.default_schema = self._address.database
+        zero_dates = options.get("zero_dates", "error")
+        if zero_dates not in ("error", "null"):
+            raise CatalogError('zero_dates is "error" or "null"', source=name)
+        self._zero_dates_as_null = zero_dates == "null"
+        limits: Mapping[str, Any] = options.get("limits") or {}
+        self._timeout: float | None = limits.get("timeout")
+        self._pool = self._new_pool(limits.get("concurrency") or _READERS)
+        # Apart from the readers, which may all wait for a consumer that wants to know a table first.
+        self._describing = self._new_pool(2)
+        self._known: dict[TableName, Table] = {}
+        self._lock = threading.Lock()
+
+    def _new_pool(self, size: int) -> Pool[Session]:
+        return Pool(lambda: Session(self._address, self._timeout), lambda session: session.close(), size)
+
+    # --- metadata ----------------------------------------------------------------------------------------------
+
+    def list_tables(self) -> Iterable[TableName]:
+        with self._describer() as session:
+            return table_names(session.rows)
+
+    def get_table(self, name: TableName) -> Table:
+        with self._describer() as session:
+            nulls = self._zero_dates_as_null
+            found = read_table(session.rows, name, mariadb=session.is_mariadb, zero_dates_as_null=nulls)
+        with self._lock:
+            if found is None:
+                self._known.pop(name, None)
+                raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
+            self._known[name] = found
+        return found
+
+    def _table(self, name: TableName) -> Table:
+        """As it was last described. A change since then is found by the read, which then forgets the table."""
+        with self._lock:
+            known = self._known.get(name)
+        return known or self.get_table(name)
+
+    def _forget(self, names: Iterable[TableName]) -> None:
+        with self._lock:
+            for name in names:
+                self._known.pop(name, None)
+
+    # --- planning ----------------------------------------------------------------------------------------------
+
+    def plan_scan(self, request: ScanRequest) -> Scan:
+        table = self._table(request.table)
+        types = {column.name: column.type for column in table.columns}
+        unknown = {*request.columns, *(p.column for p in request.predicates)} - set(types)
+        if unknown:
+            raise ColumnNotFound(f'"{request.table.name}" has no column "{min(unknown)}"', source=self.name)
+        # Where a zero date is to be NULL, the server would compare it as the date that it is not.
+        local = tuple(p for p in request.predicates if self._may_hide_nulls(types[p.column]))
+        pushed = tuple(p for p in request.predicates if p not in local)
+        limit = None if local else request.limit
+        query, residual = scan_query(self.dialect, table, ScanRequest(request.table, request.columns, pushed, limit))
+        schema = pa.schema([(column, types[column]) for column in request.columns])
+        return Scan((self._partition(query, schema),), schema, residual + local)
+
+    def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
+        if len(query.selects) != len(schema) or not all(readable(kind) for kind in schema.types):
+            return None
+        if self._touches_zero_dates(query):
+            return None
+        return Scan((self._partition(query, schema),), schema)
+
+    def _may_hide_nulls(self, kind: pa.DataType) -> bool:
+        return self._zero_dates_as_null and (pa.types.is_date32(kind) or pa.types.is_timestamp(kind))
+
+    def _touches_zero_dates(self, query: exp.Query) -> bool:
+        if not self._zero_dates_as_null:
+            return False
+        columns = (column for name in _tables(query) for column in self._table(name).columns)
+        return any(self._may_hide_nulls(column.type) for column in columns)
+
+    def _partition(self, query: exp.Query, schema: pa.Schema) -> Partition:
+        prepared = _with_microseconds(_with_doubles(query.copy(), schema))
+        sql = prepared.sql("mysql")
+        return Partition(sql, _Fetch(sql, schema, tuple(_tables(query))))
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
+        fetch: _Fetch = partition.payload
+        return pa.RecordBatchReader.from_batches(fetch.schema, self._batches(fetch, cancel))
+
+    def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+        cancel.check()
+        reading = _Reading(self._pool, self._acquire(self._pool, cancel))
+        unregister = cancel.register(reading.kill)
+        try:
+            with translated(self.name, cancel):
+                for columns, wire_types in reading.open(fetch.sql):
+                    yield self._arrived(columns, wire_types, fetch.schema)
+                    cancel.check()
+        except SourceChanged:
+            self._forget(fetch.tables)
+            raise
+        finally:
+            unregister()
+            reading.close()
+
+    def _arrived(self, sent: list[Array], wire_types: list[int], schema: pa.Schema) -> pa.RecordBatch:
+        if not len(schema):
+            return pa.record_batch({"one": sent[0]}).select([])
+        if len(sent) != len(schema):
+            raise SourceChanged(f"{len(schema)} columns were planned, {len(sent)} came", source=self.name)
+        arrays = []
+        for array, wire_type, field in zip(sent, wire_types, schema, strict=True):
+            try:
+                arrays.append(self._converted(array, wire_type, field.type))
+            except pa.ArrowInvalid as exc:
+                raise self._conversion_error(array, wire_type, field) from exc
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _converted(self, sent: Array, wire_type: int, kind: pa.DataType) -> Array:
+        return to_arrow(sent, wire_type, kind, zero_dates_as_null=self._zero_dates_as_null)
+
+    def _conversion_error(self, sent: Array, wire_type: int, field: Field) -> Error:
+        """Names the first value that is refused, found by halving."""
+        while len(sent) > 1:
+            half = sent.slice(0, len(sent) // 2)
+            try:
+                self._converted(half, wire_type, field.type)
+                sent = sent.slice(len(half))
+            except pa.ArrowInvalid:
+                sent = half
+        value = sent[0].as_py()
+        shown = value.decode("utf-8", "backslashreplace")[:_SHOWN_CHARACTERS] if value is not None else "NULL"
+        number = pa.types.is_integer(field.type) or pa.types.is_decimal(field.type)
+        cast = helpful_cast(field.type, exp.to_identifier(field.name, quoted=True).sql("mysql"))
+        dates = pa.types.is_date32(field.type) or pa.types.is_timestamp(field.type)
+        return (NumericOutOfRange if number else ConversionError)(
+            f'column "{field.name}" holds {shown!r}, which is not a value of type {field.type}',
+            hint=f"read it through a view at the source that selects {cast}"
+            + (', or set zero_dates = "null" for the source' if dates else ""),
+            source=self.name,
+        )
+
+    # --- connections -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        self._pool.close()
+        self._describing.close()
+
+    def _acquire(self, pool: Pool[Session], cancel: CancelToken | None = None) -> Session:
+        with translated(self.name, cancel):
+            while (session := pool.acquire(cancel)).is_stale():
+                pool.release(session, broken=True)
+            return session
+
+    @contextmanager
+    def _describer(self) -> Iterator[Session]:
+        session = self._acquire(self._describing)
+        broken = True
+        try:
+            with translated(self.name):
+                yield session
+            broken = False
+        finally:
+            self._describing.release(session, broken=broken)
+
+
+class _Reading:
+    """One open result. `kill` may come from another thread, and never hits the connection's next user."""
+
+    def __init__(self, pool: Pool[Session], session: Session) -> None:
+        self._pool = pool
+        self._session = session
+        self._stream: RowStream | None = None
+        self._lock = threading.Lock()
+        self._killed = False
+        self._closed = False
+
+    def open(self, sql: str) -> Iterator[tuple[list[Array], list[int]]]:
+        self._stream, wire_types = self._session.open(sql)
+        return ((columns, wire_types) for columns in self._stream)
+
+    def kill(self) -> None:
+        with self._lock:
+            if not self._closed and not self._killed:
+                self._killed = True
+                self._session.kill()
+
+    def close(self) -> None:
+        """A result that was not read to its end cannot be skipped, only killed. A query that failed has no result."""
+        if self._stream is not None and not self._stream.finished:
+            self.kill()
+        with self._lock:
+            self._closed = True
+        self._pool.release(self._session, broken=self._killed or self._stream is None)
+
+
+def _tables(query: exp.Query) -> list[TableName]:
+    """The stored tables of an island; a name without a schema is one of its own WITH clauses."""
+    return [TableName(table.db, table.name) for table in query.find_all(exp.Table) if table.db]
+
+
+def _with_doubles(query: exp.Query, schema: pa.Schema) -> exp.Query:
+    """FLOAT is printed with six digits; as a DOUBLE it is printed so that it can be read back exactly."""
+    floating = [place for place, kind in enumerate(schema.types) if pa.types.is_floating(kind)]
+    if isinstance(query, exp.SetOperation):
+        for side in (query.this, query.expression):
+            _with_doubles(side, schema)
+    elif isinstance(query, exp.Subquery):
+        _with_doubles(query.this, schema)
+    elif isinstance(query, exp.Select):
+        selected = query.expressions
+        for place in floating:
+            name = selected[place].alias_or_name
+            cast = exp.cast(selected[place].unalias().copy(), exp.DType.DOUBLE)
+            selected[place].replace(exp.alias_(cast, name, quoted=True) if name else cast)
+    return query
+
+
+def _with_microseconds(query: exp.Query) -> exp.Query:
+    """A timestamp has microseconds; MySQL's DATETIME has them only where it says so."""
+    for cast in query.find_all(exp.Cast):
+        kind = cast.to
+        if kind.this in (exp.DType.DATETIME, exp.DType.TIMESTAMP) and not kind.expressions:
+            kind.replace(
+                exp.DataType(this=exp.DType.DATETIME, expressions=[exp.DataTypeParam(this=exp.Literal.number(6))])
+            )
+    return query

@@ -1,0 +1,81 @@
+"""What information_schema says of tables, columns and keys, as the adapter interface describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from adapters.base import Column, ForeignKey, Table, TableName
+from adapters.mysql_types import arrow_type, collation_of
+
+Rows = Callable[..., Sequence[tuple[Any, ...]]]  # (sql, *parameters)
+
+_LIST = """SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
+ WHERE TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')
+ AND TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY 1, 2"""
+_TABLE = """SELECT TABLE_NAME, TABLE_COMMENT, TABLE_TYPE FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE <> 'SEQUENCE'"""
+_COLUMNS = """SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, NUMERIC_PRECISION, NUMERIC_SCALE,
+ COLLATION_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_KEYS = """SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME,
+ REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"""
+# MariaDB's JSON is a longtext with this check, written by the server itself.
+_JSON = """SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+ WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s AND LEVEL = 'Column'"""
+
+
+def table_names(rows: Rows) -> list[TableName]:
+    return [TableName(schema, name) for schema, name in rows(_LIST)]
+
+
+def read_table(rows: Rows, name: TableName, *, mariadb: bool, zero_dates_as_null: bool) -> Table | None:
+    """None when there is no such table. Names are compared here, because information_schema ignores case."""
+    where = (name.schema, name.name)
+    about = [row for row in rows(_TABLE, *where) if row[0] == name.name]
+    if not about:
+        return None
+    json = _json_columns(rows, name) if mariadb else frozenset()
+    columns = tuple(
+        _column(row[1:], row[1] in json, zero_dates_as_null) for row in rows(_COLUMNS, *where) if row[0] == name.name
+    )
+    primary, foreign = _keys([row[1:] for row in rows(_KEYS, *where) if row[0] == name.name])
+    _, comment, kind = about[0]
+    return Table(name, columns, primary, foreign, None if kind == "VIEW" else comment or None)
+
+
+def _json_columns(rows: Rows, name: TableName) -> frozenset[str]:
+    return frozenset(
+        column
+        for table, column, clause in rows(_JSON, name.schema, name.name)
+        if table == name.name and clause == f"json_valid(`{column.replace('`', '``')}`)"
+    )
+
+
+def _column(row: Sequence[Any], is_json: bool, zero_dates_as_null: bool) -> Column:
+    name, data_type, column_type, nullable, precision, scale, collation, comment = row
+    kind = pa.json_() if is_json else arrow_type(data_type, column_type, precision, scale)
+    becomes_null = zero_dates_as_null and data_type in ("date", "datetime", "timestamp")
+    return Column(
+        name,
+        kind,
+        nullable=nullable == "YES" or becomes_null,
+        source_type="json" if is_json else column_type,
+        collation=collation_of(data_type, collation),
+        comment=comment or None,
+    )
+
+
+def _keys(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, ...], tuple[ForeignKey, ...]]:
+    primary = tuple(column for constraint, column, *_ in rows if constraint == "PRIMARY")
+    foreign: dict[str, list[Sequence[Any]]] = {}
+    for row in rows:
+        if row[3] is not None:
+            foreign.setdefault(row[0], []).append(row)
+    return primary, tuple(
+        ForeignKey(tuple(row[1] for row in key), TableName(key[0][2], key[0][3]), tuple(row[4] for row in key))
+        for key in foreign.values()
+    )
