@@ -2,6 +2,8 @@
 
 A column of a table that is not STRICT may hold values of any type. Reading such a value raises, so a filter may not
 drop it unseen: the filter that is pushed lets it through, and DuckDB filters again.
+
+LENGTH, SUBSTRING and LIKE stay local: SQLite's end at the first NUL character of a text.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from adapters.base import Collation, Column
-from adapters.sql.common import COUNT, LENGTH, SUBSTRING, aggregate, combined, first, nonzero_int, pairs, same_node
+from adapters.sql.common import COUNT, aggregate, combined, first, nonzero_int, pairs, same_node
 from adapters.sql.dialect import Signature, SourceDialect, Typed
 from adapters.sql.types import Kind, SqlType
 
@@ -19,10 +21,14 @@ _STORED_AS = {Kind.INT: ("integer",), Kind.DOUBLE: ("real", "integer"), Kind.TEX
 
 
 def _column(node: exp.Column, column: Column, type_: SqlType) -> Typed:  # noqa: ARG001 - the hook's shape
-    if type_.kind is Kind.TEXT and type_.collation is not Collation.BINARY:
+    if type_.kind is Kind.TEXT and type_.collation is Collation.INSENSITIVE:
         collated = exp.Collate(this=node, expression=exp.var("BINARY"))
         return Typed(exp.paren(collated), replace(type_, collation=Collation.BINARY))
-    if type_.kind in (Kind.INT, Kind.DOUBLE, Kind.TEXT) or (type_.kind is Kind.DATE and type_.dynamic):
+    if (
+        type_.kind in (Kind.INT, Kind.DOUBLE)
+        or (type_.kind is Kind.TEXT and type_.collation is Collation.BINARY)
+        or (type_.kind is Kind.DATE and type_.dynamic)
+    ):
         return Typed(node, type_)
     return Typed(node, SqlType(Kind.OPAQUE, nullable=type_.nullable))
 
@@ -38,15 +44,6 @@ def _guard(typed: Typed) -> exp.Expr | None:
     return exp.Not(this=stored.isin("null", *_STORED_AS[typed.type.kind]))
 
 
-def _like(subject: Typed, pattern: str, escape: str | None, negate: bool, insensitive: bool) -> exp.Expr | None:
-    """LIKE ignores the case of ASCII letters there; GLOB does not."""
-    if insensitive or escape is not None:
-        return None
-    signs = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
-    glob = exp.Glob(this=subject.node, expression=exp.Literal.string("".join(signs.get(c, c) for c in pattern)))
-    return exp.Not(this=exp.paren(glob)) if negate else glob
-
-
 def _literal(text: str, type_: SqlType) -> exp.Expr:  # noqa: ARG001 - the hook's shape
     """Dates are stored as ISO text."""
     return exp.Literal.string(text)
@@ -59,8 +56,6 @@ SQLITE = SourceDialect(
     functions={
         "mod": (Signature((Kind.INT, nonzero_int), first, same_node),),
         "dpipe": (Signature((Kind.TEXT, Kind.TEXT), combined, same_node),),
-        "length": LENGTH,
-        "substring": SUBSTRING,
     },
     aggregates={"count": COUNT, "min": _EXTREME, "max": _EXTREME},
     comparisons=pairs(Kind.INT, Kind.DECIMAL)
@@ -72,6 +67,5 @@ SQLITE = SourceDialect(
     scalar_subquery=False,
     literal=_literal,
     column=_column,
-    like=_like,
     guard=_guard,
 )
