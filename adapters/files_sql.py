@@ -129,7 +129,9 @@ def _in_known_types(duck: Duck, call: str) -> Reading:
     """The planner sees Arrow types only. A column that would be another type again on the way back (an ENUM is text
     there) is cast already where it is read, so that the plan and the reading agree."""
     described = duck.describe(f"SELECT * FROM {call}")
-    schema = duck.result_schema(f"SELECT * FROM {call}")
+    # Of the types alone: binding the call again would open every file again.
+    nulls = ", ".join(f"CAST(NULL AS {type_}) AS {quoted(name)}" for name, type_ in described)
+    schema = duck.result_schema(f"SELECT {nulls}")
     plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
     table = f"types_{uuid4().hex}"
     duck.create_table(table, plain)
