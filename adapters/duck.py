@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -146,7 +146,8 @@ class _Running:
     def _keep_interrupting(self) -> None:
         # DuckDB forgets an interrupt that comes between two steps of a statement: repeat it until the query ends.
         while not self._ended.is_set():
-            self._cursor.interrupt()
+            with suppress(duckdb.Error):  # closed meanwhile
+                self._cursor.interrupt()
             self._ended.wait(INTERRUPT_EVERY)
 
 
