@@ -165,10 +165,14 @@ class PostgresAdapter:
     def _begin(self, session: Session, payload: _Payload, cancel: CancelToken) -> None:
         if payload.snapshot is not None:
             shared = payload.snapshot.name(cancel)
+            # Not to wait behind someone who waits for the exporter, which waits for this read: no one would see that.
+            script = (
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                f"SET TRANSACTION SNAPSHOT {quoted(shared)}",
+                f"{_lock(payload.tables)} NOWAIT",
+            )
             with self._faults.translated(cancel):
-                session.run(
-                    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {quoted(shared)}"
-                )
+                session.run("; ".join(script))
             return
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
         _checked(session, begin, payload.tables, self._faults, cancel, self.name)
@@ -239,6 +243,10 @@ def _checked(
         ) from exc
 
 
+def _lock(tables: Iterable[Described]) -> str:
+    return f"LOCK TABLE {', '.join(relation(each.table.name) for each in tables)} IN ACCESS SHARE MODE"
+
+
 class _Snapshot:
     """One consistent view for several readers, exported by a connection of its own when the first of them asks."""
 
@@ -267,8 +275,7 @@ class _Snapshot:
 
     def _export(self, session: Session, cancel: CancelToken) -> str:
         """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""
-        locked = ", ".join(relation(each.table.name) for each in self._tables)
-        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {locked} IN ACCESS SHARE MODE"
+        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_lock(self._tables)}"
         _checked(session, begin, self._tables, self._faults, cancel, self._source)
         with self._faults.translated(cancel):
             return str(session.value("SELECT pg_catalog.pg_export_snapshot()"))

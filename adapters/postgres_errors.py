@@ -47,6 +47,7 @@ _BY_STATE: dict[str, tuple[type[Error], str | None]] = {
     "42P01": _CHANGED,
     "53": _GONE,
     "53200": (OutOfMemory, "ask for less, or raise the memory of the source"),
+    "55P03": (SourceChanged, "someone is about to change it: run the query again"),
     "57014": (QueryTimeout, "the time limit of the source or its administrator ended it: raise the limit or ask less"),
     "57P": _GONE,
     "XX000": (SourceError, None),

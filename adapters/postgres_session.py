@@ -66,6 +66,9 @@ class Session:
             reader = AdbcRecordBatchReader._import_from_c(handle.address)
             try:
                 yield iter(reader)
+            except BaseException:
+                self.cancel()  # or closing would first read the rest
+                raise
             finally:
                 reader.close()
 
@@ -147,6 +150,4 @@ def borrowed(pool: Pool[Session], cancel: CancelToken) -> Iterator[Session]:
             yield session
         complete = True
     finally:
-        if not complete:
-            session.cancel()
         pool.release(session, broken=not complete or cancel.cancelled)
