@@ -229,8 +229,9 @@ class SupportsQuery(Protocol):
 class SupportsLocalScan(Protocol):
     """A source that DuckDB reads by itself."""
 
-    def local_sql(self, table: TableName) -> str:
-        """A DuckDB table expression, such as `read_parquet(['…'])`, values quoted."""
+    def local_sql(self, table: TableName) -> str | None:
+        """A DuckDB table expression, such as `read_parquet(['…'])`, values quoted; None for a table that has to be
+        scanned after all."""
 
     def local_paths(self) -> tuple[str, ...]:
         """The directories and files that DuckDB must be allowed to open."""

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from sqlglot import exp
 
-from adapters.errors import Error, NotSupportedError, ProgrammingError, TableNotFound
+from adapters.errors import Error, NotSupportedError, ProgrammingError, SourceChanged, TableNotFound
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
 from federation.parse import parse
@@ -62,11 +62,22 @@ class Binder:
         if isinstance(found, View):
             table.replace(exp.Subquery(this=self._view(bound, found, views), alias=alias))
             return None
-        identifier = self._identify(found)
+        identifier, found = self._identified(found, parts)
         bound.tables[identifier] = found
         kept = {key: value for key, value in table.args.items() if key not in ("this", "db", "catalog", "alias")}
         table.replace(exp.Table(this=exp.to_identifier(identifier), alias=alias, **kept))
         return None
+
+    def _identified(self, found: CatalogTable, parts: Sequence[exp.Identifier]) -> tuple[str, CatalogTable]:
+        """The table's identifier; when the table is not what the catalog remembers, the catalog looks again once."""
+        try:
+            return self._identify(found), found
+        except SourceChanged:
+            self._catalog.forget(found.source.name, found.table.name)
+            again = self._catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
+            if isinstance(again, View):
+                raise
+            return self._identify(again), again
 
     def _view(self, bound: Bound, view: View, views: tuple[tuple[str, str], ...]) -> exp.Query:
         key = (view.schema, view.name)

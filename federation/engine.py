@@ -167,6 +167,8 @@ class Engine:
         columns = self._typed(bound.query)
         schema = self._local.arrow_schema(columns)
         known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
+        for node in bound.query.walk():
+            node._meta = None  # positions have served, and every copy of the tree would copy them
         fold_now(bound.query)
         normalized = normalize(bound.query, known, self._local.evaluate)
         plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, pushdown=pushdown)

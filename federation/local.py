@@ -17,23 +17,26 @@ from catalog.model import CatalogTable
 
 
 class LocalSchema:
-    """Thread-safe. A table whose columns change gets a new identifier."""
+    """Thread-safe. A table whose columns or files change gets a new identifier."""
 
     def __init__(self, duck: Duck) -> None:
         self._duck = duck
         self._lock = threading.Lock()
         self._identifiers: dict[object, str] = {}
         self.describe = lru_cache(1024)(duck.describe)
+        self._evaluate = lru_cache(1024)(self._evaluated)
         self._arrow = lru_cache(256)(lambda type_: duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
 
     def identify(self, table: CatalogTable) -> str:
         """The table's identifier in DuckDB; it is made at the first call."""
-        key = (table.source.name, table.table.name, table.table.columns)
+        adapter = table.source.adapter
+        sql = adapter.local_sql(table.table.name) if isinstance(adapter, SupportsLocalScan) else None
+        key = (table.source.name, table.table.name, table.table.columns, sql)
         with self._lock:
             identifier = self._identifiers.get(key)
             if identifier is None:
                 identifier = f"t{len(self._identifiers)}"
-                self._create(identifier, table)
+                self._create(identifier, table, sql)
                 self._identifiers[key] = identifier
         return identifier
 
@@ -47,14 +50,15 @@ class LocalSchema:
 
     def evaluate(self, expressions: Sequence[str]) -> list[tuple[str, str | None]]:
         """The type and the text of each constant expression."""
+        return self._evaluate(tuple(expressions))
+
+    def _evaluated(self, expressions: tuple[str, ...]) -> list[tuple[str, str | None]]:
         items = ", ".join(f"typeof({each}), CAST({each} AS VARCHAR)" for each in expressions)
         cursor = self._duck.cursor()
         row = [column[0].as_py() for column in self._duck.run(cursor, f"SELECT {items}", {}).read_all().columns]
         return list(zip(row[::2], row[1::2], strict=True))
 
-    def _create(self, identifier: str, table: CatalogTable) -> None:
-        adapter = table.source.adapter
-        sql = adapter.local_sql(table.table.name) if isinstance(adapter, SupportsLocalScan) else None
+    def _create(self, identifier: str, table: CatalogTable, sql: str | None) -> None:
         if sql is not None:
             self._duck.create_view(identifier, f"SELECT * FROM {sql}")
             return

@@ -33,13 +33,6 @@ class Fragments:
         self.local_scans: list[LocalScan] = []
         self._describer = describer
 
-    def sources(self, node: exp.Expr) -> set[str]:
-        """The names of the sources whose tables are below the node; "" stands for what is no source's table."""
-        return {
-            self.tables[table.name].source.name if table.name in self.tables else ""
-            for table in node.find_all(exp.Table)
-        }
-
     def dialect(self, source: Source) -> SourceDialect | None:
         """The dialect of a source that takes whole queries."""
         adapter = source.adapter

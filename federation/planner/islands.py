@@ -55,16 +55,15 @@ class Placer:
 
     # --- the whole query, or its aggregation, or its head ---------------------------------------------------------
 
-    def _single_source(self, node: exp.Expr) -> Source | None:
-        names = self.fragments.sources(node)
-        ctes = {cte.alias for cte in node.find_all(exp.CTE)}
-        if "" in names and all(t.name in self.fragments.tables or t.name in ctes for t in node.find_all(exp.Table)):
-            names.discard("")
-        if len(names) != 1 or "" in names:
+    def _single_source(self, *nodes: exp.Expr) -> Source | None:
+        """The one source whose tables, and no others, are below the nodes, if it takes queries."""
+        names = {table.name for node in nodes for table in node.find_all(exp.Table)}
+        names -= {cte.alias for node in nodes for cte in node.find_all(exp.CTE)}
+        if not names or not all(name in self.fragments.tables for name in names):
             return None
-        table = next(t for t in node.find_all(exp.Table) if t.name in self.fragments.tables)
-        source = self.fragments.tables[table.name].source
-        return source if self.fragments.dialect(source) else None
+        sources = {self.fragments.tables[name].source.name: self.fragments.tables[name].source for name in names}
+        source = next(iter(sources.values()))
+        return source if len(sources) == 1 and self.fragments.dialect(source) else None
 
     def _whole(self, query: exp.Query) -> exp.Query | None:
         source = self._single_source(query)
@@ -72,7 +71,7 @@ class Placer:
             return None
         try:
             translated = self.fragments.translate(source, query)
-            relation = self.fragments.remote(source, query.copy(), translated, _pushed_notes(query))
+            relation = self.fragments.remote(source, query, translated, _pushed_notes(query))
         except Declined as exc:
             self._note(query, exc)
             return None
@@ -99,8 +98,9 @@ class Placer:
 
     def _aggregation(self, select: exp.Select) -> bool:
         """GROUP BY and the aggregates at the source, what is computed from them here."""
-        split = split_aggregation(select)
-        source = self._single_source(split.inner) if split is not None else None
+        inputs = [each for clause in ("from_", "joins", "where") for each in _parts(select, clause)]
+        source = self._single_source(*inputs) if _aggregates(select) else None
+        split = split_aggregation(select) if source is not None else None
         if split is None or source is None:
             return False
         try:
@@ -119,14 +119,21 @@ class Placer:
             node.replace(self.place(node))
 
 
+def _parts(select: exp.Select, clause: str) -> list[exp.Expr]:
+    value = select.args.get(clause)
+    return value if isinstance(value, list) else [value] if value is not None else []
+
+
+def _aggregates(select: exp.Select) -> bool:
+    return bool(select.args.get("group")) or any(each.find(exp.AggFunc) for each in select.expressions)
+
+
 def _own_subqueries(select: exp.Select) -> Iterator[exp.Query]:
     """The queries inside the expressions of a SELECT, not those in FROM and not those inside each other."""
     relations = filters.relations(select)
     for clause in ("expressions", "where", "group", "having", "qualify", "order", "joins"):
-        value = select.args.get(clause)
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, exp.Expr):
-                yield from _outermost(part, relations)
+        for part in _parts(select, clause):
+            yield from _outermost(part, relations)
 
 
 def _outermost(node: exp.Expr, relations: list[exp.Expr]) -> Iterator[exp.Query]:

@@ -23,12 +23,12 @@ def make_plan(
     *,
     pushdown: bool = True,
 ) -> Plan:
-    """`columns` are the names and types of the result. `query` is the bound one; `normalized` is None for what the
-    planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
+    """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is None
+    for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
         fragments = Fragments(tables, describer, pushdown=pushdown)
         try:
-            return _plan(columns, normalized.copy(), fragments)
+            return _plan(columns, normalized, fragments)
         except Declined as exc:
             note = Note("the query", "local", exc.reason, exc.detail)
             _close(fragments)
