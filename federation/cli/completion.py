@@ -40,7 +40,7 @@ class NameCompleter(Completer):
         assert found is not None
         prefix, word = split_name(found[1].rstrip(".")) or (), found[2]
         earlier = statement[: found.start()]
-        around = statement + document.text_after_cursor
+        around = f"{earlier} {document.text_after_cursor}"  # without the word itself, which is nobody's alias yet
         for text, kind in self._candidates(prefix, word, earlier, around):
             if text.strip('"').casefold().startswith(word.strip('"').casefold()):
                 yield Completion(text, -len(word), display_meta=kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from catalog.names import show_name
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
-COLUMNS_WAIT = 0.3  # how long the completion thread, not the typist, waits for the columns of a new table
+PATIENCE = 0.3  # how long the completion thread, not the typist, waits for a source
 
 
 class Names:
@@ -39,6 +40,7 @@ class Names:
 
     def tables(self) -> list[tuple[str, ...]]:
         """Each table and view as a statement may name it: without the schema where that is the default."""
+        self.wait(PATIENCE)
         named: list[tuple[str, ...]] = list(self._catalog.views)
         for source, tables in list(self._tables.items()):
             default = self._catalog.sources[source].adapter.default_schema
@@ -47,13 +49,14 @@ class Names:
 
     def columns(self, table: Sequence[str]) -> tuple[str, ...]:
         key = tuple(table)
-        self._ask(("columns", *key), lambda: self._load_columns(key)).wait(COLUMNS_WAIT)
+        self._ask(("columns", *key), lambda: self._load_columns(key)).wait(PATIENCE)
         return self._columns.get(key, ())
 
-    def wait(self) -> None:
-        """Until every source has been asked."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Until everything that was asked is answered, or for that long."""
+        deadline = None if seconds is None else time.monotonic() + seconds
         for asked in list(self._asked.values()):
-            asked.wait()
+            asked.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _ask(self, key: tuple[str, ...], load: Callable[[], None]) -> threading.Event:
         with self._lock:
