@@ -36,14 +36,14 @@ bench: .venv/.dev .venv/.servers
 
 # Versions and hashes, no addresses. The lock of the demo follows the one of development.
 lock: .venv/.dev
-	$(COMPILE) --upgrade pyproject.toml requirements/build.in --all-extras -o requirements/dev.lock
-	$(COMPILE) pyproject.toml requirements/build.in -c requirements/dev.lock -o requirements/run.lock
+	$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra dev -o requirements/dev.lock
+	$(COMPILE) pyproject.toml requirements/build.in --extra all -c requirements/dev.lock -o requirements/run.lock
 
 # The lower bounds of pyproject.toml are true: the suite passes with the oldest direct dependencies that they allow.
 test-lowest: .venv/.dev .venv/.servers
 	rm -rf build/lowest && mkdir -p build
 	$(PYTHON) -m venv build/lowest
-	$(COMPILE) --no-universal --resolution lowest-direct pyproject.toml requirements/build.in --all-extras -o build/lowest.lock
+	$(COMPILE) --no-universal --resolution lowest-direct pyproject.toml requirements/build.in --extra dev -o build/lowest.lock
 	build/lowest/bin/python -m pip install --quiet --require-hashes -r build/lowest.lock
 	build/lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	build/lowest/bin/python -m pytest -n $(WORKERS) -m "not slow"
