@@ -132,6 +132,7 @@ class SourceDialect:
     set_operations: frozenset[str] = frozenset()
     aggregate_filter: bool = False
     literal_collation: Collation = Collation.BINARY  # how two string literals are compared
+    offset_alone: bool = False  # OFFSET without LIMIT
     scalar_subquery: bool = True  # more than one row raises
     literal: Callable[[str, SqlType], exp.Expr] = _literal
     column: Callable[[exp.Column, Column, SqlType], Typed] = _plain_column

@@ -54,6 +54,11 @@ def _binary(node: exp.Expr) -> exp.Expr:
     return exp.Collate(this=unicode, expression=exp.var("utf8mb4_nopad_bin"))
 
 
+def _literal(text: str, type_: SqlType) -> exp.Expr:
+    """Without a precision DATETIME has whole seconds."""
+    return exp.cast(exp.Literal.string(text), "DATE" if type_.kind is Kind.DATE else "DATETIME(6)", dialect="mysql")
+
+
 def _sargable(exact: exp.Expr, column: Typed) -> exp.Expr:
     bare = column.node.find(exp.Column)
     if bare is None or bare is column.node:
@@ -138,6 +143,7 @@ MYSQL = SourceDialect(
     joins=frozenset({"INNER", "LEFT", "RIGHT", "CROSS"}),
     set_operations=frozenset({"union", "union all"}),
     literal_collation=Collation.INSENSITIVE,
+    literal=_literal,
     column=_column,
     like=_like,
     sargable=_sargable,

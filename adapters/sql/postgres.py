@@ -41,9 +41,11 @@ def _unit(allowed: frozenset[str]) -> Callable[[Typed], bool]:
 
 
 def _extract(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
-    """EXTRACT yields numeric there and BIGINT in DuckDB."""
+    """EXTRACT yields numeric there and BIGINT in DuckDB; of an infinite date it yields infinity, in DuckDB NULL."""
     unit = node.this if isinstance(node, exp.Extract) else exp.var(node.key.upper())
-    return exp.cast(exp.Extract(this=unit.copy(), expression=given[-1].node), "BIGINT")
+    moment = given[-1].node
+    part = exp.cast(exp.Extract(this=unit.copy(), expression=moment), "BIGINT")
+    return exp.Case(ifs=[exp.If(this=exp.func("isfinite", moment.copy()), true=part)])
 
 
 def _trunc(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
@@ -53,10 +55,6 @@ def _trunc(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
 
 def _integer_division(_: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
     return exp.Div(this=given[0].node, expression=given[1].node, typed=True, safe=False)
-
-
-def _trim(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
-    return exp.Trim(this=given[0].node, position=node.args.get("position"))
 
 
 def _interval_arithmetic(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
@@ -153,7 +151,6 @@ POSTGRES = SourceDialect(
         "dpipe": (Signature((Kind.TEXT, Kind.TEXT), combined, same_node),),
         "length": LENGTH,
         "substring": SUBSTRING,
-        "trim": (Signature((Kind.TEXT,), combined, _trim),),
         "replace": (Signature((Kind.TEXT, Kind.TEXT, Kind.TEXT), combined, same_node),),
         "startswith": (Signature((Kind.TEXT, Kind.TEXT), BOOL, same_node),),
         "extract": _FIELD_OF_DATE,
@@ -189,6 +186,7 @@ POSTGRES = SourceDialect(
     joins=frozenset({"INNER", "LEFT", "RIGHT", "FULL", "CROSS"}),
     set_operations=frozenset({"union", "union all", "intersect", "except"}),
     aggregate_filter=True,
+    offset_alone=True,
     literal_collation=Collation.LOCALE,
     column=_column,
     by_bytes=_by_bytes,

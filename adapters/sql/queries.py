@@ -245,6 +245,8 @@ class QueryTranslator(ExpressionTranslator):
             require_only(order, "expressions")
             keys = [self._order_key(each, outputs, distinct=distinct) for each in order.expressions]
             made.set("order", exp.Order(expressions=keys))
+        if node.args.get("offset") and not node.args.get("limit") and not self.dialect.offset_alone:
+            raise Declined(Reason.NOT_WHITELISTED, "OFFSET without LIMIT")
         for clause, kind in (("limit", exp.Limit), ("offset", exp.Offset)):
             part = node.args.get(clause)
             if part is None:
