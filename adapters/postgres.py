@@ -41,7 +41,7 @@ from adapters.postgres_schema import (
     relation,
     verify_sql,
 )
-from adapters.postgres_session import Server, Session, borrowed, cancelling
+from adapters.postgres_session import Server, Session, borrowed, started
 from adapters.postgres_types import Misfit
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.postgres import POSTGRES
@@ -102,15 +102,14 @@ class PostgresAdapter:
         return self._described.get(name) or self._describe(name)
 
     def _ask(self, sql: str) -> Any:
-        session = self._describers.acquire()
-        done = False
-        try:
+        answers: list[Any] = []
+
+        def ask(session: Session) -> None:
             with self._faults.translated():
-                value = session.value(sql)
-            done = True
-        finally:
-            self._describers.release(session, broken=not done)
-        return value
+                answers.append(session.value(sql))
+
+        with borrowed(self._describers, CancelToken(), ask):
+            return answers[0]
 
     # --- planning ----------------------------------------------------------------------------------------------
 
@@ -149,8 +148,7 @@ class PostgresAdapter:
 
     def _batches(self, payload: _Payload, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         fetch = payload.fetch
-        with borrowed(self._readers, cancel) as session:
-            self._begin(session, payload, cancel)
+        with borrowed(self._readers, cancel, lambda session: self._begin(session, payload, cancel)) as session:
             try:
                 with self._faults.translated(cancel), session.stream(fetch.sql) as batches:
                     for batch in batches:
@@ -262,23 +260,15 @@ class _Snapshot:
     def name(self, cancel: CancelToken) -> str:
         with self._lock:
             if self._session is None:
-                session = self._pool.acquire(cancel)
-                try:
-                    with cancelling(session, cancel):
-                        self._name = self._export(session, cancel)
-                    cancel.check()
-                except BaseException:
-                    self._pool.release(session, broken=True)
-                    raise
-                self._session = session
+                self._session = started(self._pool, cancel, lambda session: self._export(session, cancel))
             return self._name
 
-    def _export(self, session: Session, cancel: CancelToken) -> str:
+    def _export(self, session: Session, cancel: CancelToken) -> None:
         """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_lock(self._tables)}"
         _checked(session, begin, self._tables, self._faults, cancel, self._source)
         with self._faults.translated(cancel):
-            return str(session.value("SELECT pg_catalog.pg_export_snapshot()"))
+            self._name = session.value("SELECT pg_catalog.pg_export_snapshot()")
 
     def close(self) -> None:
         with self._lock:
@@ -290,4 +280,5 @@ class _Snapshot:
                         session.run("ROLLBACK")
                         ended = True
                 finally:
+                    session.fresh = False
                     self._pool.release(session, broken=not ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader
 from adbc_driver_postgresql import StatementOptions, connect
 
 from adapters.base import CancelToken
-from adapters.errors import Error
+from adapters.errors import Error, SourceUnavailable
 from adapters.pool import Pool
 from adapters.postgres_errors import Faults
 from adapters.postgres_schema import quoted
@@ -41,6 +41,7 @@ class Session:
         self._connection = connection
         self._lock = threading.Lock()
         self._closed = False
+        self.fresh = True  # not yet given back to a pool
 
     def run(self, script: str) -> None:
         """Statements without an answer, in one round trip."""
@@ -139,15 +140,36 @@ def cancelling(session: Session, cancel: CancelToken) -> Iterator[None]:
         ended.set()
 
 
+def started(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None]) -> Session:
+    """A session that has run `begin`. One that lay idle may have been closed at the other end: then the next is tried,
+    until a new one fails."""
+    while True:
+        cancel.check()
+        session = pool.acquire(cancel)
+        try:
+            with cancelling(session, cancel):
+                begin(session)
+            cancel.check()
+        except SourceUnavailable:
+            pool.release(session, broken=True)
+            if session.fresh:
+                raise
+        except BaseException:
+            pool.release(session, broken=True)
+            raise
+        else:
+            return session
+
+
 @contextmanager
-def borrowed(pool: Pool[Session], cancel: CancelToken) -> Iterator[Session]:
+def borrowed(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None]) -> Iterator[Session]:
     """A session for one read. One that was cancelled, or left in the middle of an answer, is never used again."""
-    cancel.check()
-    session = pool.acquire(cancel)
+    session = started(pool, cancel, begin)
     complete = False
     try:
         with cancelling(session, cancel):
             yield session
         complete = True
     finally:
+        session.fresh = False
         pool.release(session, broken=not complete or cancel.cancelled)
