@@ -196,6 +196,11 @@ def test_parameters_by_position_and_by_name(connection: Connection) -> None:
     assert connection.execute("SELECT ?", [quoted]).fetchall() == [(quoted,)]
 
 
+def test_question_marks_are_counted_in_the_order_of_the_text(connection: Connection) -> None:
+    sql = "WITH a AS (SELECT ? AS x) SELECT x, (SELECT abs(? + 0)), ? FROM a WHERE (? > 0) OR x = ? ORDER BY 1 LIMIT ?"
+    assert connection.execute(sql, [1, 2, 3, 4, 5, 6]).fetchall() == [(1, 2, 3)]
+
+
 def test_parameters_of_every_type(connection: Connection) -> None:
     when = datetime.datetime(2024, 1, 2, 3, 4, 5, 600, tzinfo=datetime.UTC)
     values = [None, True, 2**60, 1.5, Decimal("1.10"), b"\x00\xff", datetime.date(2024, 1, 2), when, [1, 2]]

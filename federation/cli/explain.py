@@ -6,6 +6,7 @@ import argparse
 import json
 
 from federation.cli.options import read_sql
+from federation.cli.run import Statement, explained
 from federation.location import catalog_path
 
 
@@ -15,7 +16,7 @@ def explain(args: argparse.Namespace) -> int:
     args.sql = read_sql(args.sql)
     engine = Engine.open(catalog_path(args.catalog))
     try:
-        explanation = engine.explain(args.sql, dict(args.param) or None, analyze=args.analyze)
+        explanation = explained(engine, Statement(args.sql, dict(args.param) or None), args.analyze)
     finally:
         engine.close()
     if args.format == "json":

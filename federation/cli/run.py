@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from adapters.errors import QueryCancelled
 from federation.cli.destination import Output
 from federation.cli.formats import Look, make_writer
 from federation.cli.interrupt import interrupts
@@ -17,6 +18,7 @@ from federation.cli.progress import progress
 
 if TYPE_CHECKING:
     from federation.engine import Engine
+    from federation.planner.explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,19 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
             if shown is not None:
                 shown.hide()
             writer.end()
+        except KeyboardInterrupt:
+            raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None
         except Exception as exc:
             if signals.signum is not None:
                 raise Interrupted(signals.signum, exc) from exc
             raise
     return rows
+
+
+def explained(engine: Engine, statement: Statement, analyze: bool) -> Explanation:
+    """As `Engine.explain`; a second Ctrl-C ends the process where the first one is not heard."""
+    with interrupts() as signals:
+        try:
+            return engine.explain(statement.sql, statement.parameters, analyze=analyze)
+        except KeyboardInterrupt:
+            raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None

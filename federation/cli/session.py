@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from adapters.errors import Error, QueryCancelled
+from adapters.errors import Error
 from federation.cli.destination import Output, translated
 from federation.cli.errors import describe
 from federation.cli.meta_commands import run_meta
-from federation.cli.run import Interrupted, Statement, run, terminal_look
+from federation.cli.run import Interrupted, Statement, explained, run, terminal_look
 from federation.cli.statements import is_blank, meta_line, split
 from federation.cli.table import TableWriter
 from federation.engine import Engine
@@ -74,9 +74,6 @@ class Session:
         except Interrupted as stop:
             self.interrupted = stop.signum
             self.report(stop.error, text)
-        except KeyboardInterrupt:
-            self.interrupted = 2
-            self.report(QueryCancelled("the query was cancelled"))
         except Exception as error:
             self.report(error, None if meta else text)
         if self.timing and not meta:
@@ -124,7 +121,7 @@ class Session:
             self._includes -= 1
 
     def explain(self, sql: str, analyze: bool) -> None:
-        self.say(self.engine.explain(sql.rstrip(";"), None, analyze=analyze).text().rstrip("\n"))
+        self.say(explained(self.engine, Statement(sql.rstrip(";")), analyze).text().rstrip("\n"))
 
     def close(self) -> None:
         self._file.close()
