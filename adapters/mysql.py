@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeAlias
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import CancelToken, Partition, Scan, ScanRequest, Table, TableName
+from adapters.base import CancelToken, Column, Partition, Scan, ScanRequest, Table, TableName
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
@@ -106,8 +106,7 @@ class MySQLAdapter:
         unknown = {*request.columns, *(p.column for p in request.predicates)} - set(types)
         if unknown:
             raise ColumnNotFound(f'"{request.table.name}" has no column "{min(unknown)}"', source=self.name)
-        # Where a zero date is to be NULL, the server would compare it as the date that it is not.
-        local = tuple(p for p in request.predicates if self._may_hide_nulls(types[p.column]))
+        local = tuple(p for p in request.predicates if self._is_local(table.column(p.column)))
         pushed = tuple(p for p in request.predicates if p not in local)
         limit = None if local else request.limit
         query, residual = scan_query(self.dialect, table, ScanRequest(request.table, request.columns, pushed, limit))
@@ -121,17 +120,35 @@ class MySQLAdapter:
             return None
         return Scan((self._partition(query, schema),), schema)
 
+    def _is_local(self, column: Column) -> bool:
+        """Where a zero date is to be NULL, the server would compare it as the date that it is not; a year it compares
+        with 70 as with 1970."""
+        return self._may_hide_nulls(column.type) or column.source_type.startswith("year")
+
     def _may_hide_nulls(self, kind: pa.DataType) -> bool:
         return self._zero_dates_as_null and (pa.types.is_date32(kind) or pa.types.is_timestamp(kind))
 
     def _touches_zero_dates(self, query: exp.Query) -> bool:
         if not self._zero_dates_as_null:
             return False
-        columns = (column for name in _tables(query) for column in self._table(name).columns)
+        columns = (column for name in _tables(query) for column in self._columns(name))
         return any(self._may_hide_nulls(column.type) for column in columns)
+
+    def _has_dates_without_null(self, query: exp.Query) -> bool:
+        columns = (column for name in _tables(query) for column in self._columns(name))
+        return any(not column.nullable and column.source_type.startswith(("date", "timestamp")) for column in columns)
+
+    def _columns(self, name: TableName) -> tuple[Column, ...]:
+        """None of a table that is not there: reading it says so."""
+        try:
+            return self._table(name).columns
+        except TableNotFound:
+            return ()
 
     def _partition(self, query: exp.Query, schema: pa.Schema) -> Partition:
         prepared = _with_microseconds(_with_doubles(query.copy(), schema))
+        if self._has_dates_without_null(query):
+            prepared = _with_plain_null_tests(prepared)
         sql = prepared.sql("mysql")
         return Partition(sql, _Fetch(sql, schema, tuple(_tables(query))))
 
@@ -267,6 +284,14 @@ def _with_doubles(query: exp.Query, schema: pa.Schema) -> exp.Query:
             name = selected[place].alias_or_name
             cast = exp.cast(selected[place].unalias().copy(), exp.DType.DOUBLE)
             selected[place].replace(exp.alias_(cast, name, quoted=True) if name else cast)
+    return query
+
+
+def _with_plain_null_tests(query: exp.Query) -> exp.Query:
+    """IS NULL finds zero dates in columns that are NOT NULL, for the sake of ODBC; the other spelling does not."""
+    for test in query.find_all(exp.Is):
+        if isinstance(test.expression, exp.Null) and isinstance(test.this, exp.Column):
+            test.replace(exp.NullSafeEQ(this=test.this.copy(), expression=exp.Null()))
     return query
 
 
