@@ -31,7 +31,7 @@ def difference(expected: Answer, actual: Answer, ordered: bool) -> str | None:
         return f"rows: expected {len(expected.rows)}, got {len(actual.rows)}\n{_samples(expected, actual)}"
     left, right = [_comparable(row) for row in expected.rows], [_comparable(row) for row in actual.rows]
     if not ordered:
-        if Counter(left) == Counter(right):
+        if Counter(map(_typed, left)) == Counter(map(_typed, right)):
             return None
         left, right = sorted(left, key=_sort_key), sorted(right, key=_sort_key)
     for index, (one, other) in enumerate(zip(left, right, strict=True)):
@@ -58,6 +58,11 @@ def _value(value: Any) -> Any:
         days = value.months * 30 + value.days
         return datetime.timedelta(days=days, microseconds=value.nanoseconds // 1000)
     return value
+
+
+def _typed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python takes True for 1 and 1.5 for a decimal; here they differ."""
+    return tuple((type(value), value) for value in row)
 
 
 def _same(one: Any, other: Any) -> bool:
