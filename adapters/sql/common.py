@@ -49,12 +49,17 @@ def float_division(_: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
 
 def exact_average(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
     """avg as DuckDB computes it over exact numbers: the exact sum and the count, divided as doubles."""
-    total = as_double(aggregate(exp.Sum(this=node.this), given))
-    return exp.Div(this=total, expression=aggregate(exp.Count(this=node.this), given), typed=True, safe=False)
+    distinct = isinstance(node.this, exp.Distinct)
+    total, count = (exp.Distinct(expressions=[value]) if distinct else value for value in _twice(given[0].node))
+    return exp.Div(this=as_double(exp.Sum(this=total)), expression=exp.Count(this=count), typed=True, safe=False)
 
 
 def trim_spaces(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
     return exp.Trim(this=given[0].node, position=node.args.get("position"))
+
+
+def _twice(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+    return node, node.copy()
 
 
 def nonzero_literal(given: Typed) -> bool:

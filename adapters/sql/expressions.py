@@ -295,6 +295,16 @@ class ExpressionTranslator:
     def _not(self, node: exp.Not) -> Typed:
         return Typed(exp.Not(this=exp.paren(self.boolean(node.this))), BOOL)
 
+    def _unit(self, node: exp.Var) -> Typed:
+        return Typed(node.copy(), SqlType(Kind.OPAQUE))
+
+    def _interval(self, node: exp.Interval) -> Typed:
+        """A literal number of a plain unit."""
+        number = node.this.name if isinstance(node.this, exp.Literal) else ""
+        if not number.isdigit() or not isinstance(node.args.get("unit"), exp.Var):
+            raise Declined(Reason.NOT_WHITELISTED, node.sql("duckdb"))
+        return Typed(node.copy(), SqlType(Kind.INTERVAL))
+
     def _paren(self, node: exp.Paren) -> Typed:
         inner = self.expression(node.this)
         return Typed(_wrap(inner.node), inner.type)
@@ -317,8 +327,9 @@ class ExpressionTranslator:
 
     def _if(self, node: exp.If) -> Typed:
         require_only(node, "this", "true", "false")
-        false = node.args.get("false")
-        return self._case(exp.Case(ifs=[exp.If(this=node.this, true=node.args["true"])], default=false))
+        made = node.copy()  # a node has one parent
+        ifs = [exp.If(this=made.this, true=made.args["true"])]
+        return self._case(exp.Case(ifs=ifs, default=made.args.get("false")))
 
     def _coalesce(self, node: exp.Coalesce) -> Typed:
         values = [self.expression(each) for each in [node.this, *node.expressions]]
@@ -410,6 +421,8 @@ _HANDLERS: dict[type[exp.Expr], Callable[[Any, Any], Typed]] = {
     exp.Coalesce: ExpressionTranslator._coalesce,
     exp.Nullif: ExpressionTranslator._nullif,
     exp.Exists: ExpressionTranslator._exists,
+    exp.Var: ExpressionTranslator._unit,
+    exp.Interval: ExpressionTranslator._interval,
     exp.Subquery: ExpressionTranslator._scalar_subquery,
     **dict.fromkeys(_COMPARISONS, ExpressionTranslator._comparison),
 }

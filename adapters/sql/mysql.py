@@ -46,6 +46,8 @@ def _column(node: exp.Column, column: Column, type_: SqlType) -> Typed:
             return Typed(node, SqlType(Kind.OPAQUE, nullable=type_.nullable))
         if type_.collation is not Collation.BINARY:
             return Typed(_binary(node), replace(type_, collation=Collation.BINARY))
+    if type_.kind is Kind.BOOL:  # BIT(1), which is a number in some places and a string of bytes in others
+        return Typed(exp.paren(exp.NEQ(this=node, expression=exp.Literal.number(0))), type_)
     return Typed(node, type_)
 
 

@@ -108,7 +108,7 @@ class QueryTranslator(ExpressionTranslator):
             require_only(group, "expressions")
             made.set("group", exp.Group(expressions=[self._group_key(each) for each in group.expressions]))
         projections = [self._projection(each) for each in node.expressions]
-        made.set("expressions", [exp.alias_(typed.node, name, quoted=True) for name, typed in projections])
+        made.set("expressions", [_aliased(typed.node, name) for name, typed in projections])
         if having := node.args.get("having"):
             made.set("having", exp.Having(this=self.boolean(having.this)))
         distinct = node.args.get("distinct")
@@ -326,6 +326,11 @@ def _require_no_constant(key: exp.Expr) -> None:
     inner = inner.this.unnest() if isinstance(inner, exp.Neg) else inner
     if isinstance(inner, (exp.Literal, exp.Null, exp.Boolean)):
         raise Declined(Reason.NOT_WHITELISTED, "sorting or grouping by a constant")
+
+
+def _aliased(node: exp.Expr, name: str) -> exp.Alias:
+    """Always an Alias of its own: sqlglot's helper would put the name into a subquery."""
+    return exp.Alias(this=node, alias=exp.to_identifier(name, quoted=True))
 
 
 def _alias(name: str) -> exp.TableAlias:

@@ -26,8 +26,8 @@ _OPERATORS: dict[type[exp.Expr], tuple[PredicateOp, PredicateOp]] = {
 def to_predicates(part: exp.Expr, alias: str, table: Table) -> list[Predicate]:
     """The predicates that say the same as the condition; none where it has another form."""
     if isinstance(part, exp.Between):
-        low = exp.GTE(this=part.this, expression=part.args["low"])
-        high = exp.LTE(this=part.this, expression=part.args["high"])
+        low = exp.GTE(this=part.this.copy(), expression=part.args["low"].copy())
+        high = exp.LTE(this=part.this.copy(), expression=part.args["high"].copy())
         found = to_predicates(low, alias, table) + to_predicates(high, alias, table)
         return found if len(found) == 2 else []
     predicate = _predicate(part, alias, table)
