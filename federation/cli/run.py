@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters.errors import QueryCancelled
@@ -58,7 +58,7 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
             signals.target(result.cancel)
             if shown is not None:
                 shown.watch(result.progress)
-            writer = make_writer(form, out, result.schema, look if to_terminal else replace(look, width=None))
+            writer = make_writer(form, out, result.schema, look if to_terminal else Look(expanded=look.expanded))
             for batch in result.batches():
                 if shown is not None and to_terminal:
                     shown.hide()

@@ -44,7 +44,9 @@ class CsvWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         for part in slices(batch):
-            columns = [_csv(to_text(column)) for column in part.columns]
+            columns = [
+                _plain(column) if _never_quoted(column.type) else _csv(to_text(column)) for column in part.columns
+            ]
             lines = pc.binary_join_element_wise(*columns, ",").to_pylist()
             self._out.write("\r\n".join([*lines, ""]).encode())
 
@@ -52,9 +54,21 @@ class CsvWriter:
         """A CSV file has no end of its own."""
 
 
+def _never_quoted(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return kinds.is_primitive(kind) or kinds.is_decimal(kind)
+
+
+def _plain(column: Any) -> Any:
+    return to_text(column).fill_null("")
+
+
 def _csv(texts: Any) -> Any:
+    needed = pc.match_substring_regex(texts, NEEDS_QUOTES)
+    if not pc.any(needed).as_py():
+        return texts.fill_null("")
     quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
-    return pc.if_else(pc.match_substring_regex(texts, NEEDS_QUOTES), quoted, texts).fill_null("")
+    return pc.if_else(needed, quoted, texts).fill_null("")
 
 
 class NdjsonWriter:

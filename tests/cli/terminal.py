@@ -22,7 +22,7 @@ ASKS_POSITION = b"\x1b[6n"  # prompt_toolkit asks where the cursor is, and waits
 class Terminal:
     """`seen` is everything that appeared on the screen."""
 
-    def __init__(self, *args: str, columns: int = 80) -> None:
+    def __init__(self, *args: str, columns: int = 80, colour: bool = False) -> None:
         self.seen = ""
         self._waited_for = 0
         self._code: int | None = None
@@ -30,6 +30,8 @@ class Terminal:
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
             environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "XDG_STATE_HOME": self._state.name}
+            if colour:
+                del environment["NO_COLOR"]
             os.execve(sys.executable, [sys.executable, "-m", "federation", *args], environment)
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 

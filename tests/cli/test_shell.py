@@ -271,6 +271,16 @@ def test_a_table_is_as_wide_as_the_terminal(catalog: Path) -> None:
         assert "rows ·" not in terminal.seen
 
 
+def test_colour_is_for_the_screen_only(catalog: Path) -> None:
+    with Terminal("query", "-c", str(catalog), "SELECT NULL AS n", colour=True) as terminal:
+        assert terminal.exit_code() == 0
+        assert "\x1b[2mNULL" in terminal.seen
+    out = catalog.parent / "out.txt"
+    with Terminal("query", "-c", str(catalog), "-o", str(out), "SELECT NULL AS n", colour=True) as terminal:
+        assert terminal.exit_code() == 0
+    assert out.read_text() == " n\n------\n NULL\n(1 row)\n"
+
+
 def test_binary_formats_are_not_for_a_terminal(catalog: Path) -> None:
     with Terminal("query", "-c", str(catalog), "-f", "parquet", "SELECT 1") as terminal:
         assert terminal.exit_code() == 2
