@@ -17,12 +17,11 @@ import tomlkit
 
 from adapters.base import Adapter, TableName
 from adapters.errors import CatalogError, Error, SourceUnavailable
-from adapters.registry import make_adapter
+from adapters.registry import adapter_class, make_adapter
 from catalog.config import name_fault
 from catalog.names import show_name
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.shared import at_once
-from federation.discover_rest import discover_rest
 
 SECONDS = 10.0
 _SHOWN_TABLES = 200
@@ -72,6 +71,9 @@ def _draft(uri: str, name: str | None, redactor: Redactor) -> Draft:
             return _server(uri, real, "mysql", name or _name(parts.path, "mysql"))
         case "http" | "https":
             name = name or _name(parts.hostname or "", "api")
+            adapter_class("rest")  # says which package is missing, before the module below fails for it
+            from federation.discover_rest import discover_rest
+
             rest = discover_rest(real, _variable(name, "SECRET"), redactor)
             return Draft(name, "rest", rest.written, rest.real, rest.comments)
         case "sqlite":
