@@ -163,13 +163,13 @@ class Duck:
         temp_directory: str | None = None,
         threads: int | None = None,
     ) -> None:
-        self._spill = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
+        self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
         self._lock = threading.Lock()
         try:
-            self._connection = duckdb.connect(":memory:", config=_config(self._spill, memory_limit, threads))
+            self._connection = duckdb.connect(":memory:", config=_config(self.spill_folder, memory_limit, threads))
             _lock_down(self._connection, paths)
         except BaseException:
-            shutil.rmtree(self._spill, ignore_errors=True)
+            shutil.rmtree(self.spill_folder, ignore_errors=True)
             raise
 
     def cursor(self) -> Cursor:
@@ -246,7 +246,7 @@ class Duck:
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
         self._connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        shutil.rmtree(self.spill_folder, ignore_errors=True)
 
 
 def _config(spill: str, memory_limit: str | None, threads: int | None) -> dict[str, Any]:

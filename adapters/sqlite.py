@@ -45,6 +45,7 @@ from adapters.sqlite_types import Array, Transport, transport
 _BATCH_ROWS = "4096"
 _HEADER = b"SQLite format 3\x00"
 _BUSY_MILLISECONDS = 5000
+_UNBOUNDED = 1 << 30
 T = TypeVar("T")
 _File: TypeAlias = tuple[int, int]  # device and inode
 Field: TypeAlias = "pa.Field[Any]"
@@ -72,7 +73,8 @@ class SQLiteAdapter:
         if not isinstance(path, str | Path):
             raise CatalogError("path is missing", hint='path = "file.db"', source=name)
         self._path = Path(path).absolute()
-        self._pool: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close())
+        # Without a bound of its own: who reads decides how many readers there are.
+        self._pool: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close(), _UNBOUNDED)
         # Apart from the readers, which may all wait for a consumer that wants to know a table first.
         self._describing: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close(), 1)
         self._opened: WeakKeyDictionary[dbapi.Connection, _File] = WeakKeyDictionary()

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
 from federation.planner.nodes import Plan
 from federation.planner.plan import make_plan
+from federation.slots import DEFAULT_SIZE, Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ class Engine:
             temp_directory=str(settings.spill_directory) if settings.spill_directory else None,
             threads=settings.threads,
         )
+        self._slots = {
+            source.name: Slots(source.limits.concurrency or DEFAULT_SIZE) for source in catalog.sources.values()
+        }
         self._local = LocalSchema(self._duck)
         self._binder = Binder(catalog, self._local.identify)
 
@@ -116,7 +120,7 @@ class Engine:
         cancel = CancelToken()
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, Execution(planned.plan, self._duck, cancel, planned.schema, stop_clock), self.catalog)
+        return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
 
     def explain(
         self,
@@ -131,7 +135,7 @@ class Engine:
         if not analyze:
             planned.plan.close()
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub)
-        execution = Execution(planned.plan, self._duck, CancelToken(), planned.schema, _nothing)
+        execution = self._execution(planned, CancelToken(), _nothing)
         with Result(planned, execution, self.catalog) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, execution=execution, rows=rows)
@@ -162,6 +166,9 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _execution(self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None]) -> Execution:
+        return Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close)
+
     def _plan(self, sql: str, params: Parameters, *, pushdown: bool) -> Planned:
         bound = self._binder.bind(substitute(parse(sql), params))
         columns = self._typed(bound.query)
@@ -186,6 +193,7 @@ class Engine:
 def _placed(exc: Error, query: exp.Query) -> Error:
     """DuckDB counts positions in our rewriting: look for the name that it complains of in the caller's text."""
     exc.position = None
+    exc.message = exc.message.splitlines()[0]  # candidates are in the hint
     named = [each for each in query.find_all(exp.Column, exp.Anonymous, exp.Func) if f'"{each.name}"' in exc.message]
     for node in named:
         exc.position = position_of(node.this if isinstance(node.this, exp.Expr) else node) or exc.position

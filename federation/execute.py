@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,12 +14,15 @@ import pyarrow as pa
 from adapters.base import CancelToken, Predicate
 from adapters.duck import Duck, Rows
 from adapters.errors import InterfaceError, InternalError
+from catalog.model import Source
 from federation.fetch import Fetcher, FetchStats
 from federation.planner.fragments import plan_scan
 from federation.planner.nodes import Fragment, Plan, Stage, TableScan
+from federation.slots import Slots
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
 sys.setswitchinterval(1e-4)
+WORKERS = 4  # for one fragment, unless limits.concurrency says more
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,20 @@ class Execution:
     """One run of one plan. `batches` may be taken once; `close` ends everything, wherever it stands."""
 
     def __init__(
-        self, plan: Plan, duck: Duck, cancel: CancelToken, schema: pa.Schema, on_close: Callable[[], None]
+        self,
+        plan: Plan,
+        duck: Duck,
+        slots: Mapping[str, Slots],
+        cancel: CancelToken,
+        schema: pa.Schema,
+        on_close: Callable[[], None],
     ) -> None:
         self.plan = plan
         self.cancel = cancel
         self.schema = schema
         self.started = time.monotonic()
         self._duck = duck
+        self._slots = slots
         self._on_close = on_close
         self._fetchers: dict[str, Fetcher] = {}
         self._kept: dict[str, pa.Table] = {}
@@ -104,10 +114,22 @@ class Execution:
 
     def _fetch(self, fragment: Fragment) -> None:
         assert fragment.scan is not None
-        workers = fragment.source.limits.concurrency or 4
-        fetcher = Fetcher(fragment.source.adapter, fragment.scan, self.cancel, workers=workers)
+        slots = self._slots[fragment.source.name]
+        fetcher = Fetcher(
+            fragment.source.adapter,
+            fragment.scan,
+            self.cancel,
+            workers=self._workers(fragment.source, slots),
+            slots=slots,
+            spill_folder=self._duck.spill_folder,
+        )
         self._fetchers[fragment.name] = fetcher
         fetcher.start()
+
+    def _workers(self, source: Source, slots: Slots) -> int:
+        """The fragments of one query share what its source bears, so that none waits for a slot that need not."""
+        fragments = sum(each.source.name == source.name for each in self.plan.fragments)
+        return max(1, min(source.limits.concurrency or WORKERS, slots.size // fragments))
 
     def _run_stage(self, stage: Stage) -> None:
         with self._translated():

@@ -3,8 +3,9 @@
 DuckDB pulls its inputs strictly one after the other, and one batch at a time. So every fragment of a query is started
 at once; each then fills its queue, of a bounded number of bytes, while DuckDB is busy with another.
 
-1. `start` opens the partitions in up to `workers` threads, one connection each.
-2. Each thread checks every batch against the planned schema, cuts a huge one, and puts it into the queue.
+1. `start` opens the partitions in up to `workers` threads, one connection each, as `federation.slots` lets them.
+2. Each thread checks every batch against the planned schema, cuts a huge one, and puts it into the queue. It waits for
+   room there, unless its connection is wanted by a fragment that has none: then what has no room goes to disk.
 3. `reader` hands the batches to DuckDB, small ones of the queue joined. The end of the stream is told only after every
    partition has ended by itself: a failure is kept as it was raised (DuckDB would make it an error without a cause),
    cancels the query with itself as the cause, and is what the reader raises.
@@ -26,6 +27,8 @@ import pyarrow as pa
 
 from adapters.base import Adapter, CancelToken, Partition, Scan
 from adapters.errors import Error, InternalError, QueryCancelled, QueryTimeout, SourceChanged
+from federation.overflow import Overflow
+from federation.slots import Slot, Slots
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +59,27 @@ class _Stopped(Exception):
 class Fetcher:
     """One fragment. Every method may be called from any thread, `start` and `close` any number of times."""
 
-    def __init__(self, adapter: Adapter, scan: Scan, cancel: CancelToken, *, workers: int = 4) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        scan: Scan,
+        cancel: CancelToken,
+        *,
+        workers: int = 4,
+        slots: Slots | None = None,
+        spill_folder: str | None = None,
+    ) -> None:
         self.scan = scan
         self.error: Error | None = None
         self._adapter = adapter
         self._query = cancel
         self._cancel = CancelToken()  # of this fragment alone: a LIMIT ends it while the query goes on
         self._workers = max(1, min(workers, len(scan.partitions)))
+        self._slots = slots or Slots(self._workers)
         self._todo = deque(scan.partitions)
         self._queue: deque[tuple[pa.RecordBatch, int]] = deque()
         self._queued = 0
+        self._overflow = Overflow(spill_folder)  # comes after what is queued
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._running = 0
@@ -101,6 +115,11 @@ class Fetcher:
         with self._changed:
             seconds = time.monotonic() - self._started if self._running else self._seconds
             return FetchStats(self._rows, self._bytes, self._requests, self._first, seconds, self._ended)
+
+    def wake(self) -> None:
+        """For the slots: a thread that waits for room asks again whether its slot is wanted."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop, and wait until the source has stopped too. Idempotent."""
@@ -141,6 +160,8 @@ class Fetcher:
                     taken = self._take_some()
                     self._changed.notify_all()
                     break
+                if self._overflow:
+                    return self._overflow.pop()
                 if self._ended:
                     return None
                 self._changed.wait()
@@ -169,7 +190,11 @@ class Fetcher:
         failure: Error | None = None
         try:
             while (partition := self._next_partition()) is not None:
-                self._read(partition)
+                slot = self._slots.acquire(self, self._cancel)
+                try:
+                    self._read(partition, slot)
+                finally:
+                    slot.release()
         except _Stopped:
             pass
         except Error as exc:
@@ -186,25 +211,26 @@ class Fetcher:
             self._check()
             if not self._todo:
                 return None
-            self._requests += 1
             return self._todo.popleft()
 
-    def _read(self, partition: Partition) -> None:
+    def _read(self, partition: Partition, slot: Slot) -> None:
+        with self._changed:
+            self._requests += 1
         reader = self._adapter.read(partition, self._cancel)
         try:
             self._match(reader.schema)
             for batch in reader:
                 for part in _cut(self._match_batch(batch)):
-                    self._put(part)
+                    self._put(part, slot)
             self._cancel.check()  # a source that ends quietly when it is cancelled has not ended by itself
         finally:
             reader.close()
             del reader  # a kept failure must not keep the connection: its traceback holds this frame
 
-    def _put(self, batch: pa.RecordBatch) -> None:
+    def _put(self, batch: pa.RecordBatch, slot: Slot) -> None:
         size = batch.nbytes
         with self._changed:
-            while self._queue and (self._queued + size > QUEUE_BYTES or len(self._queue) >= QUEUE_BATCHES):
+            while self._is_full(size) and not slot.wanted():
                 self._check()
                 self._changed.wait()
             self._check()
@@ -212,9 +238,15 @@ class Fetcher:
                 self._first = time.monotonic() - self._started
             self._rows += batch.num_rows
             self._bytes += size
-            self._queue.append((batch, size))
-            self._queued += size
+            if slot.yielding and (self._overflow or self._is_full(size)):
+                self._overflow.append(batch)
+            else:
+                self._queue.append((batch, size))
+                self._queued += size
             self._changed.notify_all()
+
+    def _is_full(self, more: int) -> bool:
+        return bool(self._queue) and (self._queued + more > QUEUE_BYTES or len(self._queue) >= QUEUE_BATCHES)
 
     def _check(self) -> None:
         if self._closed or self.error is not None or self._cancel.cancelled:
@@ -263,8 +295,7 @@ class Fetcher:
     def _cancelled(self) -> None:
         """The query was cancelled."""
         self._cancel.cancel()
-        with self._changed:
-            self._changed.notify_all()
+        self.wake()
 
     def _stop(self) -> None:
         """No more batches are wanted: end the statements at the source, without waiting for them."""
@@ -275,6 +306,7 @@ class Fetcher:
             never_started = not self._started
             self._queue.clear()
             self._queued = 0
+            self._overflow.clear()
             self._changed.notify_all()
         self._cancel.cancel()
         if never_started:
