@@ -30,7 +30,7 @@ from adapters.errors import (
 )
 from adapters.pool import Pool
 from adapters.postgres_errors import Faults
-from adapters.postgres_query import Fetch, blame_sql, fetches, split, tables_of, with_stand_ins
+from adapters.postgres_query import Fetch, blame_sql, fetches, pack, split, tables_of, with_stand_ins
 from adapters.postgres_schema import (
     LIST_TABLES,
     Described,
@@ -136,6 +136,8 @@ class PostgresAdapter:
         if made is None:
             return None
         arriving, statements = made
+        if parts and len(query.selects) == len(schema):
+            statements = pack(query, statements, parts, tables[0])
         snapshot = _Snapshot(self._exporters, self._faults, tables, self.name) if len(statements) > 1 else None
         partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
         return Scan(partitions, arriving, close=snapshot.close) if snapshot else Scan(partitions, arriving)
@@ -150,10 +152,12 @@ class PostgresAdapter:
         fetch = payload.fetch
         with borrowed(self._readers, cancel, lambda session: self._begin(session, payload, cancel)) as session:
             try:
-                with self._faults.translated(cancel), session.stream(fetch.sql) as batches:
-                    for batch in batches:
-                        cancel.check()
-                        yield self._arrived(batch, fetch)
+                for sql in fetch.statements():
+                    cancel.check()
+                    with self._faults.translated(cancel), session.stream(sql) as batches:
+                        for batch in batches:
+                            cancel.check()
+                            yield from self._arrived(batch, fetch)
             except (NumericOutOfRange, SourceError) as exc:
                 raise self._blamed(session, fetch, exc) from exc
             cancel.check()
@@ -175,20 +179,24 @@ class PostgresAdapter:
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
         _checked(session, begin, payload.tables, self._faults, cancel, self.name)
 
-    def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> pa.RecordBatch:
+    def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         width = len(fetch.columns)
         for position, (number, misfit) in enumerate(fetch.misfits):
             if batch.column(width + position).true_count:  # type: ignore[attr-defined]
                 raise self._misfit(fetch.schema.names[number], misfit)
         if not width:
-            return batch
+            yield batch
+            return
+        delivered: list[Any] | None = fetch.packed.unpack(batch) if fetch.packed else batch.columns
+        if delivered is None:
+            return
         arrays = []
         for number, column in enumerate(fetch.columns):
             try:
-                arrays.append(column.arrive(batch.column(number)))
+                arrays.append(column.arrive(delivered[number]))
             except Misfit as exc:
                 raise self._misfit(fetch.schema.names[number], exc) from exc
-        return pa.RecordBatch.from_arrays(arrays, schema=fetch.schema)
+        yield pa.RecordBatch.from_arrays(arrays, schema=fetch.schema)
 
     def _blamed(self, session: Session, fetch: Fetch, error: Error) -> Error:
         """The error that names the column, when it was a number that cannot travel; otherwise the error itself."""

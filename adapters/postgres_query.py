@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from sqlglot import exp
 
 from adapters.base import TableName
+from adapters.postgres_packed import Packed, codes
 from adapters.postgres_schema import Described
 from adapters.postgres_types import SCALED_DIGITS, Misfit, Travel, travel
 
@@ -39,9 +40,22 @@ class Fetch:
     schema: pa.Schema
     columns: tuple[Travel, ...]
     misfits: tuple[tuple[int, Misfit], ...]  # the column it is about
+    packed: Packed | None = None
+
+    def statements(self) -> Iterable[str]:
+        return self.packed.statements() if self.packed else [self.sql]
 
 
-def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[exp.Query]) -> tuple[pa.Schema, list[Fetch]] | None:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The pages from `start` to before `stop` (None: to the end)."""
+
+    query: exp.Query
+    start: int
+    stop: int | None
+
+
+def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[Part]) -> tuple[pa.Schema, list[Fetch]] | None:
     """None when a wanted type cannot be had. The schema of the answer is the wanted one, modulo decimal width."""
     travels = [travel(field.type) for field in schema]
     columns = tuple(each for each in travels if each is not None)
@@ -57,7 +71,7 @@ def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[exp.Query]) -> 
             selected.append(condition.format(f"q.c{number}"))
             misfits.append((number, misfit))
     made = []
-    for part in parts or [query]:
+    for part in [each.query for each in parts] or [query]:
         island = part.sql("postgres")
         sql = f"SELECT {', '.join(selected)} FROM ({island}) AS q ({', '.join(names)})"
         made.append(Fetch(island, sql, arriving, columns, tuple(misfits)))
@@ -106,14 +120,14 @@ def _read(name: str, stand_in: str | None) -> exp.Expr:
     return exp.alias_(exp.cast(column, stand_in), name, quoted=True) if stand_in else column
 
 
-def split(query: exp.Query, pages: int | None) -> list[exp.Query]:
+def split(query: exp.Query, pages: int | None) -> list[Part]:
     """The query once for each range of pages; empty when it does not go row by row over one large table."""
     node = _only_table(query)
     if pages is None or pages < SPLIT_PAGES or node is None:
         return []
     alias = node.alias_or_name
     step = -(-pages // SPLIT_PARTS)
-    parts: list[exp.Query] = []
+    parts = []
     for first in range(0, pages, step):
         # Without an end the last one also takes what was added after the pages were counted.
         last = None if first + step >= pages else first + step
@@ -123,8 +137,32 @@ def split(query: exp.Query, pages: int | None) -> list[exp.Query]:
             part.where(exp.GTE(this=_ctid(alias), expression=_tid(first)), copy=False)
         if last is not None:
             part.where(exp.LT(this=_ctid(alias), expression=_tid(last)), copy=False)
-        parts.append(part)
+        parts.append(Part(part, first, last))
     return parts
+
+
+def pack(query: exp.Query, made: Sequence[Fetch], parts: Sequence[Part], table: Described) -> list[Fetch]:
+    """The same parts, whole columns at once, when all columns are of a fixed width."""
+    node = _only_table(query)
+    if node is None or table.pages is None:
+        return list(made)
+    packed = codes(made[0].columns, [_may_be_null(each, table) for each in query.selects])
+    if packed is None:
+        return list(made)
+    with_page = query.copy()
+    assert isinstance(with_page, exp.Select)
+    island = with_page.select(_ctid(node.alias_or_name), copy=False).sql("postgres")
+    return [
+        replace(fetch, packed=Packed(island, packed, fetch.columns, part.start, part.stop, table.pages))
+        for fetch, part in zip(made, parts, strict=True)
+    ]
+
+
+def _may_be_null(selected: exp.Expr, table: Described) -> bool:
+    column = selected.unalias()
+    if not isinstance(column, exp.Column):
+        return True
+    return not any(each.name == column.name and not each.nullable for each in table.table.columns)
 
 
 def _ctid(alias: str) -> exp.Expr:

@@ -13,7 +13,7 @@ import sqlglot
 from adbc_driver_postgresql import dbapi
 
 from adapters.base import CancelToken, Predicate, Scan, ScanRequest, TableName
-from adapters.errors import Error, QueryCancelled, QueryTimeout, SourceChanged, SourceUnavailable
+from adapters.errors import ConversionError, Error, QueryCancelled, QueryTimeout, SourceChanged, SourceUnavailable
 from adapters.postgres import PostgresAdapter
 from tests.adapters.oracle import read_all, run_bounded
 from tests.servers import Server, run_sql
@@ -167,6 +167,60 @@ def test_parts_under_concurrent_writes_add_up(adapter: PostgresAdapter, big: Tab
     finally:
         stop.set()
         writer.join(60)
+
+
+FIXED = """
+DROP TABLE IF EXISTS fixed;
+CREATE TABLE fixed (a smallint, b int, c bigint, d real, e float8, f numeric(18, 4), g numeric(5), h date, i timestamp,
+  j timestamptz, k int NOT NULL, l date NOT NULL, m numeric(10, 2) NOT NULL) WITH (fillfactor = 10);
+INSERT INTO fixed SELECT CASE WHEN n % 2 = 0 THEN n % 30000 - 15000 END, CASE WHEN n % 3 > 0 THEN -n END,
+  CASE WHEN n % 5 > 0 THEN n * 100000000000 END, CASE n % 7 WHEN 0 THEN NULL WHEN 1 THEN 'NaN' ELSE n / 3.0 END,
+  CASE n % 7 WHEN 0 THEN NULL WHEN 1 THEN '-Infinity' ELSE n / 3.0 END, CASE WHEN n % 11 > 0 THEN -n / 7.0 END,
+  CASE WHEN n % 13 > 0 THEN n END, CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'infinity' ELSE date '0001-01-01' + n END,
+  CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN '-infinity' ELSE timestamp '1969-12-31' + n * interval '1 s' END,
+  CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'infinity' ELSE timestamptz '1969-12-31 UTC' - n * interval '1 us' END,
+  n, date '1970-01-01' + n, n / 100.0
+FROM generate_series(1, 60000) n;
+"""
+
+
+def test_fixed_width_columns_travel_packed(adapter: PostgresAdapter, uri: str) -> None:
+    """Whole columns at once are what the same columns are row by row."""
+    run_sql(uri, FIXED)
+    name = TableName("public", "fixed")
+    columns = tuple(column.name for column in adapter.get_table(name).columns)
+    packed = adapter.plan_scan(ScanRequest(name, columns))
+    assert len(packed.partitions) == 4
+    assert all("string_agg" in sql for each in packed.partitions for sql in each.payload.fetch.statements())
+    plain = adapter.plan_scan(ScanRequest(name, columns, limit=1_000_000))
+    assert "string_agg" not in plain.partitions[0].payload.fetch.sql
+    assert packed.schema == plain.schema
+    order = [("k", "ascending")]
+    # By bytes: infinity is no day that Python knows.
+    numbers = {"h": pa.int32(), "l": pa.int32(), "i": pa.int64(), "j": pa.int64()}
+    packed_rows, plain_rows = (
+        pa.table(
+            {
+                column: each.column(column).combine_chunks().view(numbers.get(column, each.schema.field(column).type))
+                for column in columns
+            }
+        ).sort_by(order)
+        for each in (read_all(adapter, packed), read_all(adapter, plain))
+    )
+    assert packed_rows.num_rows == 60000
+    assert list(map(str, packed_rows.to_pylist())) == list(map(str, plain_rows.to_pylist()))
+    some = adapter.plan_scan(ScanRequest(name, ("k", "b"), (Predicate("k", ">", (59_998,)),)))
+    assert sorted(map(str, read_all(adapter, some).to_pylist())) == [
+        "{'k': 59999, 'b': -59999}",
+        "{'k': 60000, 'b': None}",
+    ]
+
+
+def test_a_number_that_cannot_travel_in_a_large_table_names_its_column(adapter: PostgresAdapter, uri: str) -> None:
+    run_sql(uri, FILL + "UPDATE big SET amount = 'NaN' WHERE id = 39999")
+    with pytest.raises(ConversionError, match='column "amount"'):
+        read_all(adapter, adapter.plan_scan(ScanRequest(BIG, ("id", "amount"))))
+    assert read_all(adapter, adapter.plan_scan(ScanRequest(BIG, ("id", "pad")))).num_rows == ROWS
 
 
 def test_rows_added_after_planning_are_read(adapter: PostgresAdapter, big: TableName, uri: str) -> None:
