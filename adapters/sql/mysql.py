@@ -46,6 +46,10 @@ def _column(node: exp.Column, column: Column, type_: SqlType) -> Typed:
             return Typed(node, SqlType(Kind.OPAQUE, nullable=type_.nullable))
         if type_.collation is not Collation.BINARY:
             return Typed(_binary(node), replace(type_, collation=Collation.BINARY))
+    if column.source_type.lower().startswith("year"):  # it takes 70 for 1970
+        return Typed(node, SqlType(Kind.OPAQUE, nullable=type_.nullable))
+    if column.source_type.lower().startswith("bit") and type_.kind is Kind.INT:
+        return Typed(exp.paren(exp.Add(this=node, expression=exp.Literal.number(0))), type_)
     if type_.kind is Kind.BOOL:  # BIT(1), which is a number in some places and a string of bytes in others
         return Typed(exp.paren(exp.NEQ(this=node, expression=exp.Literal.number(0))), type_)
     return Typed(node, type_)

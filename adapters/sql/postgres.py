@@ -41,10 +41,15 @@ def _unit(allowed: frozenset[str]) -> Callable[[Typed], bool]:
 
 
 def _extract(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
-    """EXTRACT yields numeric there and BIGINT in DuckDB; of an infinite date it yields infinity, in DuckDB NULL."""
+    """EXTRACT yields numeric there and BIGINT in DuckDB; of an infinite date it yields infinity, in DuckDB NULL. The
+    year before 1 is -1 there, in DuckDB 0."""
     unit = node.this if isinstance(node, exp.Extract) else exp.var(node.key.upper())
     moment = given[-1].node
-    part = exp.cast(exp.Extract(this=unit.copy(), expression=moment), "BIGINT")
+    part: exp.Expr = exp.cast(exp.Extract(this=unit.copy(), expression=moment), "BIGINT")
+    if unit.name.upper() == "YEAR":
+        before = exp.LT(this=part.copy(), expression=exp.Literal.number(0))
+        one = exp.Case(ifs=[exp.If(this=before, true=exp.Literal.number(1))], default=exp.Literal.number(0))
+        part = exp.Add(this=part, expression=one)
     return exp.Case(ifs=[exp.If(this=exp.func("isfinite", moment.copy()), true=part)])
 
 

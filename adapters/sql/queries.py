@@ -141,7 +141,13 @@ class QueryTranslator(ExpressionTranslator):
                 raise Declined(Reason.NOT_WHITELISTED, "FILTER")
             inner = self._aggregate(node.this)
             where = exp.Where(this=self.boolean(node.expression.this))
-            return Typed(exp.Filter(this=inner.node, expression=where), inner.type)
+            # One aggregate may have become an expression over several.
+            for part in list(inner.node.find_all(exp.AggFunc)):
+                filtered = exp.Filter(this=part.copy(), expression=where.copy())
+                if part is inner.node:
+                    return Typed(filtered, inner.type)
+                part.replace(filtered)
+            return inner
         if isinstance(node, exp.Count) and isinstance(node.this, exp.Star):
             return Typed(exp.Count(this=exp.Star(), big_int=True), SqlType(Kind.INT, bits=64, nullable=False))
         known = self.dialect.aggregates.get(node.key)
@@ -187,8 +193,8 @@ class QueryTranslator(ExpressionTranslator):
                 raise Declined(Reason.NOT_WHITELISTED, f"{join.side} {join.kind} JOIN".strip())
             relation = self._relation(join.this, scope)
             on = join.args.get("on")
-            if kind == "FULL" and not _equalities_only(on):
-                raise Declined(Reason.NOT_WHITELISTED, "FULL JOIN on more than equality")
+            if kind == "FULL" and not _joins_columns(on, alias=join.this.alias_or_name):
+                raise Declined(Reason.NOT_WHITELISTED, "FULL JOIN on more than equality of columns")
             made.append("joins", _join(kind, relation, self.boolean(on) if on else None))
             if kind in ("LEFT", "FULL"):
                 _null_extend(scope, {join.this.alias_or_name.lower()})
@@ -353,8 +359,17 @@ def _null_extend(scope: Scope, aliases: set[str]) -> None:
         }
 
 
-def _equalities_only(on: exp.Expr | None) -> bool:
-    return on is not None and all(isinstance(each.unnest(), exp.EQ) for each in on.flatten())
+def _joins_columns(on: exp.Expr | None, alias: str) -> bool:
+    """Whether a condition is nothing but equalities of a column of `alias` with one of another relation."""
+    if on is None:
+        return False
+    parts = [each.unnest() for each in (on.flatten() if isinstance(on, exp.And) else [on])]
+    return all(
+        isinstance(each, exp.EQ)
+        and all(isinstance(side, exp.Column) for side in (each.this, each.expression))
+        and (each.this.table == alias) != (each.expression.table == alias)
+        for each in parts
+    )
 
 
 def _side(query: exp.Query) -> exp.Expr:

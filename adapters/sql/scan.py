@@ -70,7 +70,7 @@ def literal(value: Any) -> exp.Expr:
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, (int, Decimal)):
-        number = format(abs(value), "f") if isinstance(value, Decimal) else str(abs(value))
+        number = format(value.copy_abs(), "f") if isinstance(value, Decimal) else str(abs(value))
         return exp.Neg(this=exp.Literal.number(number)) if value < 0 else exp.Literal.number(number)
     if isinstance(value, float):
         text = repr(value) if math.isfinite(value) else str(value)
