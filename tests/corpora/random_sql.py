@@ -3,8 +3,8 @@
     python -m tests.corpora.random_sql --seed N --index K [--text]
 
 loads the tables into throw-away servers, runs the query with pushdown on and off and in plain DuckDB, and prints what
-differs. Query K belongs to one layout. What DuckDB refuses is drawn again, and so are queries on which it disagrees with
-itself, its optimizer on and off (it has bugs too), and most of those without rows.
+differs. Query K belongs to one layout. What DuckDB refuses is drawn again, and so are queries on which it disagrees
+with itself, its optimizer on and off (it has bugs too), and most of those without rows.
 """
 
 from __future__ import annotations
