@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -59,8 +60,7 @@ class Faults:
 
     def __init__(self, source: str, uri: str) -> None:
         self._source = source
-        password = _password(uri)
-        self._secrets = tuple(each for each in (uri, password, unquote(password)) if each)
+        self._secrets = tuple(each for each in (uri, *_passwords(uri)) if each)
 
     @contextmanager
     def translated(self, cancel: CancelToken | None = None) -> Iterator[None]:
@@ -107,8 +107,10 @@ class Faults:
         return None if any(secret in str(exc) for secret in self._secrets) else exc
 
 
-def _password(uri: str) -> str:
-    try:
-        return urlsplit(uri).password or ""
-    except ValueError:
-        return ""
+def _passwords(uri: str) -> set[str]:
+    """From a URI, its query, or the form key=value; as written and as decoded."""
+    found = set(re.findall(r"(?:ssl)?password\s*=\s*(?:'([^']*)'|)([^\s&']*)", uri))
+    written = {each for pair in found for each in pair}
+    with suppress(ValueError):
+        written.add(urlsplit(uri).password or "")
+    return written | {unquote(each) for each in written}

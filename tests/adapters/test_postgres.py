@@ -295,6 +295,24 @@ def test_a_source_that_is_down_is_unavailable_and_keeps_its_secrets(uri: str, ch
     adapter.close()
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "host=127.0.0.1 port=1 user=u password=hush5ecret dbname=d",
+        "host=127.0.0.1 port=1 user=u password='hush5ecret' dbname=d nonsense",
+        "postgresql://u@127.0.0.1:1/d?password=hush5ecret",
+        "postgresql://u:hush5ecret@127.0.0.1:hush5ecret/d",
+        "hush5ecret",
+    ],
+)
+def test_no_form_of_the_uri_shows_its_password(uri: str) -> None:
+    adapter = PostgresAdapter("pg", {"uri": uri})
+    with pytest.raises(SourceUnavailable) as caught:
+        adapter.list_tables()
+    assert "hush5ecret" not in f"{caught.value} {caught.value.__cause__}"
+    adapter.close()
+
+
 def test_nothing_can_be_written(adapter: PostgresAdapter, uri: str) -> None:
     run_sql(uri, "DROP SEQUENCE IF EXISTS counter; CREATE SEQUENCE counter")
     with pytest.raises(Exception, match="read-only"):
