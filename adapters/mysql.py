@@ -161,7 +161,8 @@ class MySQLAdapter:
     def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         cancel.check()
         reading = _Reading(self._pool, self._acquire(self._pool, cancel))
-        unregister = cancel.register(reading.kill)
+        # In a thread of its own: the server may take seconds to answer, and whoever cancels has others to tell.
+        unregister = cancel.register(threading.Thread(target=reading.kill, name="mysql-kill", daemon=True).start)
         try:
             with translated(self.name, cancel):
                 for columns, wire_types in reading.open(fetch.sql):

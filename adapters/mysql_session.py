@@ -108,6 +108,7 @@ class Session:
     def __init__(self, address: Address, timeout: float | None) -> None:
         self._address = address
         self._connection: Any = _connect(address, CONNECT_SECONDS)
+        self._wait_forever()
         self.is_mariadb = "mariadb" in self._connection.get_server_info().lower()
         try:
             self.rows(_SETTINGS)
@@ -123,6 +124,11 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def _wait_forever(self) -> None:
+        """A statement may take its time."""
+        self._connection._read_timeout = self._connection._write_timeout = self._connection._current_timeout = None
+        self._connection._sock.settimeout(None)
 
     def rows(self, sql: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -168,6 +174,8 @@ def _connect(address: Address, seconds: int) -> Any:
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=seconds,
+            read_timeout=seconds,  # a server may accept the connection and then say nothing
+            write_timeout=seconds,
             local_infile=False,
             program_name="federation",
         )

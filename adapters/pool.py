@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from adapters.base import CancelToken
@@ -38,11 +39,7 @@ class Pool(Generic[C]):
         finally:
             if unregister:
                 unregister()
-        try:
-            return self._connect()
-        except BaseException:
-            self._give_back()
-            raise
+        return self._new(cancel)
 
     def release(self, connection: C, *, broken: bool = False) -> None:
         """`broken` (or a pool that was closed meanwhile) closes the connection instead of keeping it."""
@@ -59,6 +56,40 @@ class Pool(Generic[C]):
             idle, self._idle = self._idle, []
         for connection in idle:
             self._close(connection)
+
+    def _new(self, cancel: CancelToken | None) -> C:
+        """Connecting cannot be interrupted, only left behind: what it makes after a cancel is for the next one."""
+        made: Future[C] = Future()
+        ended = threading.Event()
+        made.add_done_callback(lambda _: ended.set())
+        if cancel is None:
+            self._make(made)
+        else:
+            threading.Thread(target=self._make, args=(made,), name="connect", daemon=True).start()
+            unregister = cancel.register(ended.set)
+            try:
+                ended.wait()
+                cancel.check()
+            except BaseException:
+                made.add_done_callback(self._keep)
+                raise
+            finally:
+                unregister()
+        if made.exception() is not None:
+            self._give_back()
+        return made.result()
+
+    def _make(self, made: Future[C]) -> None:
+        try:
+            made.set_result(self._connect())
+        except BaseException as exc:
+            made.set_exception(exc)
+
+    def _keep(self, made: Future[C]) -> None:
+        if made.exception() is None:
+            self.release(made.result())
+        else:
+            self._give_back()
 
     def _wake(self) -> None:
         with self._changed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,7 @@ from adapters.postgres_errors import Faults
 from adapters.postgres_schema import quoted
 
 BATCH_BYTES = 2 << 20
+CONNECT_SECONDS = 10
 _CANCEL_EVERY = 0.05
 #: ranges and arrays travel as text, so what that looks like is fixed as well
 _SETTINGS = {
@@ -94,15 +97,14 @@ class Server:
         self._settings = _SETTINGS | {"statement_timeout": str(int((timeout or 0) * 1000))}
         self._schema = schema
         self._faults = faults
-        self._lock = threading.Lock()
         self._database: AdbcDatabase | None = None
 
     def open(self) -> Session:
         with self._faults.connecting():
-            with self._lock:
-                if self._database is None:
-                    self._database = connect(self._uri)
-            connection = AdbcConnection(self._database)
+            # No lock, for this connects as well: several threads may each make one, and the last is kept.
+            database = self._database or connect(_with_timeout(self._uri))
+            self._database = database
+            connection = AdbcConnection(database)
         session = Session(connection)
         path = f"pg_catalog.set_config('search_path', pg_catalog.quote_ident({quoted(self._schema)}), false)"
         settings = [f"pg_catalog.set_config('{key}', {quoted(value)}, false)" for key, value in self._settings.items()]
@@ -115,10 +117,17 @@ class Server:
         return session
 
     def close(self) -> None:
-        with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+        """It closes with the last of its connections, one of which may just be being made."""
+        self._database = None
+
+
+def _with_timeout(uri: str) -> str:
+    """libpq by itself would wait forever for a server that accepts a connection and then says nothing."""
+    if "PGCONNECT_TIMEOUT" in os.environ or re.search(r"(^|[?&\s])connect_timeout\s*=", uri):
+        return uri
+    if uri.startswith(("postgresql://", "postgres://")):
+        return f"{uri}{'&' if '?' in uri else '?'}connect_timeout={CONNECT_SECONDS}"
+    return f"{uri} connect_timeout={CONNECT_SECONDS}"
 
 
 @contextmanager

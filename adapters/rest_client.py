@@ -242,7 +242,8 @@ class Client:
             if isinstance(exc, httpx.TransportError):
                 unreachable = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
                 happened = f"{self._base.host} cannot be reached" if unreachable else "the connection broke"
-                raise _Transient(SourceUnavailable(f"{what}: {happened}", source=self._source)) from exc
+                hint = "check base_url, and that the service runs" if unreachable else "run the query again"
+                raise _Transient(SourceUnavailable(f"{what}: {happened}", hint=hint, source=self._source)) from exc
             raise SourceError(f"{what}: the answer cannot be read ({type(exc).__name__})", source=self._source) from exc
 
 
