@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from federation.engine import Engine
 
+from federation.engine import Engine
 from tests.corpora.compare import Answer
 from tests.corpora.loading import load_mariadb, load_parquet, load_postgres, load_sqlite
 from tests.corpora.tables import CorpusTable, System
 from tests.servers import Server
-
-SYSTEMS: tuple[System, ...] = ("postgres", "mariadb", "sqlite", "parquet")
 
 
 @dataclass(frozen=True)
