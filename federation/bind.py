@@ -6,18 +6,28 @@ statement calls it. DuckDB knows an empty table of the same name and types, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from sqlglot import exp
 
-from adapters.errors import Error, NotSupportedError, ProgrammingError, SourceChanged, TableNotFound
+from adapters.errors import (
+    Error,
+    NotSupportedError,
+    ProgrammingError,
+    SourceChanged,
+    StatementTooComplex,
+    TableNotFound,
+)
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
 from federation.parse import parse
 
 MAX_VIEW_DEPTH = 32
+RESERVED = re.compile(r"[fst]\d+_*", re.IGNORECASE)  # tables, fragments and stages of a plan
+_IN_VIEW = "the error is in the view"
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 
 
@@ -39,6 +49,7 @@ class Binder:
     def bind(self, query: exp.Query) -> Bound:
         """`query` is changed in place. Raises the catalog's errors, with the position of the name."""
         bound = Bound(query)
+        _rename_reserved(query)
         self._bind_tables(bound, query, ())
         return bound
 
@@ -81,19 +92,44 @@ class Binder:
 
     def _view(self, bound: Bound, view: View, views: tuple[tuple[str, str], ...]) -> exp.Query:
         key = (view.schema, view.name)
-        if key in views or len(views) >= MAX_VIEW_DEPTH:
+        if key in views:
             path = " -> ".join(f"{schema}.{name}" for schema, name in (*views, key))
             raise ProgrammingError(f"the view {view.schema}.{view.name} refers to itself: {path}")
+        if len(views) >= MAX_VIEW_DEPTH:
+            raise StatementTooComplex(f"views are nested deeper than {MAX_VIEW_DEPTH} levels")
         try:
             query = parse(view.sql)
             if query.find(exp.Placeholder, exp.Parameter):
                 raise ProgrammingError("a view takes no parameters")
+            _forget_positions(query)
+            _rename_reserved(query)
             self._bind_tables(bound, query, (*views, key))
         except Error as exc:
             exc.position = None
-            exc.hint = exc.hint or f"the error is in the view {view.schema}.{view.name}"
+            if _IN_VIEW not in (exc.hint or ""):  # the innermost view says it
+                where = f"{_IN_VIEW} {view.schema}.{view.name}"
+                exc.hint = f"{exc.hint} ({where})" if exc.hint else where
             raise
         return query
+
+
+def _rename_reserved(query: exp.Query) -> None:
+    """A CTE may not be called what we call tables, fragments and stages; where it is used it keeps its name."""
+    for cte in [each for each in query.find_all(exp.CTE) if RESERVED.fullmatch(each.alias)]:
+        name = cte.alias.lower()
+        uses = [each for each in query.find_all(exp.Table) if each.name.lower() == name and _is_cte(each)]
+        renamed = exp.to_identifier(f"{name}_", quoted=True)
+        for table in uses:
+            if not table.args.get("alias"):
+                table.set("alias", exp.TableAlias(this=table.this.copy()))
+            table.set("this", renamed.copy())
+        cte.args["alias"].set("this", renamed.copy())
+
+
+def _forget_positions(query: exp.Query) -> None:
+    """Positions in the text of a view are none in the caller's statement."""
+    for node in query.walk():
+        node.meta.clear()
 
 
 def position_of(identifier: exp.Expr | None) -> int | None:
@@ -110,11 +146,11 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
 
 def _check_table_function(table: exp.Table) -> None:
     function = table.this
-    name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
-    if isinstance(function, exp.Literal):
+    if not isinstance(function, exp.Func):
         raise TableNotFound(
-            f"'{function.name}' is not a table", hint='files are read through a source with adapter = "files"'
+            f"{function.sql('duckdb')} is not a table", hint='files are read through a source with adapter = "files"'
         )
+    name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
     if name not in _TABLE_FUNCTIONS:
         raise NotSupportedError(
             f"the table function {name} is not available here",

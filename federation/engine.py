@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pyarrow as pa
-from sqlglot import exp
 
 from adapters.base import CancelToken, SupportsLocalScan
 from adapters.duck import Duck
-from adapters.errors import ColumnNotFound, Error, SourceChanged, StatementTooComplex
+from adapters.errors import Error, QueryCancelled, SourceChanged, StatementTooComplex
 from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
-from federation.bind import Binder, nearest, position_of
+from federation.bind import Binder, Bound
 from federation.execute import Execution, FragmentProgress
 from federation.fetch import start_deadline
 from federation.local import LocalSchema
@@ -33,6 +33,7 @@ from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
 from federation.planner.nodes import Plan
 from federation.planner.plan import make_plan
+from federation.positions import placed
 from federation.slots import DEFAULT_SIZE, Slots
 
 
@@ -99,6 +100,7 @@ class Engine:
         self._slots = {
             source.name: Slots(source.limits.concurrency or DEFAULT_SIZE) for source in catalog.sources.values()
         }
+        self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
         self._binder = Binder(catalog, self._local.identify)
 
@@ -153,10 +155,14 @@ class Engine:
     def describe(self, sql: str, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
         bound = self._binder.bind(substitute(parse(sql), params))
-        columns = self._typed(bound.query)
+        columns = self._typed(bound)
         return self._local.arrow_schema(columns), columns
 
     def close(self) -> None:
+        """Ends the queries that still run, and closes every source. Idempotent."""
+        for execution in list(self._running):
+            execution.cancel.cancel(QueryCancelled("the engine was closed"))
+            execution.close()
         self._duck.close()
         self.catalog.close()
 
@@ -167,11 +173,13 @@ class Engine:
         self.close()
 
     def _execution(self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None]) -> Execution:
-        return Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close)
+        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close)
+        self._running.add(execution)
+        return execution
 
     def _plan(self, sql: str, params: Parameters, *, pushdown: bool) -> Planned:
         bound = self._binder.bind(substitute(parse(sql), params))
-        columns = self._typed(bound.query)
+        columns = self._typed(bound)
         schema = self._local.arrow_schema(columns)
         known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
         for node in bound.query.walk():
@@ -181,25 +189,14 @@ class Engine:
         plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, pushdown=pushdown)
         return Planned(plan, schema, bound.tables)
 
-    def _typed(self, query: exp.Query) -> Sequence[tuple[str, str]]:
+    def _typed(self, bound: Bound) -> Sequence[tuple[str, str]]:
         """What DuckDB makes of the query; its complaints get the position in the caller's text."""
-        text = to_sql(query)
+        text = to_sql(bound.query)
         try:
             return self._local.describe(text)
         except Error as exc:
-            raise _placed(exc, query) from exc.__cause__
-
-
-def _placed(exc: Error, query: exp.Query) -> Error:
-    """DuckDB counts positions in our rewriting: look for the name that it complains of in the caller's text."""
-    exc.position = None
-    exc.message = exc.message.splitlines()[0]  # candidates are in the hint
-    named = [each for each in query.find_all(exp.Column, exp.Anonymous, exp.Func) if f'"{each.name}"' in exc.message]
-    for node in named:
-        exc.position = position_of(node.this if isinstance(node.this, exp.Expr) else node) or exc.position
-    if isinstance(exc, ColumnNotFound) and not exc.hint and named:
-        exc.hint = nearest(named[0].name, [column.name for column in query.find_all(exp.Column)])
-    return exc
+            known = [column.name for each in bound.tables.values() for column in each.table.columns]
+            raise placed(exc, bound.query, known) from exc.__cause__
 
 
 def _local_paths(catalog: Catalog) -> list[str]:

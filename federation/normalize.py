@@ -21,6 +21,9 @@ from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
+from federation.bind import RESERVED
+from federation.using import choose_columns, mark_written
+
 #: evaluates constant DuckDB expressions: (type name, text) of each
 Evaluate = Callable[[Sequence[str]], Sequence[tuple[str, str | None]]]
 
@@ -37,6 +40,7 @@ def normalize(query: exp.Query, columns: Mapping[str, Mapping[str, str]], evalua
     """`columns` maps the tables' identifiers to their columns and DuckDB types. `query` is not changed."""
     query = query.copy()
     _fold_dates(query, evaluate)
+    mark_written(query)
     try:
         _inline_ctes(query)
         _expand_group_by_all(query)
@@ -46,6 +50,8 @@ def normalize(query: exp.Query, columns: Mapping[str, Mapping[str, str]], evalua
             schema=MappingSchema({k: dict(v) for k, v in columns.items()}, dialect="duckdb"),
             validate_qualify_columns=False,
         )
+        if not choose_columns(qualified):
+            return None
         _unique_aliases(qualified)
         _distinguish(qualified)
         if not _resolved(qualified):
@@ -157,7 +163,7 @@ def _unique_aliases(query: exp.Query) -> None:
     ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
 
     def fresh(alias: str) -> str:
-        key = alias.lower()
+        key = alias = f"{alias.lower()}_" if RESERVED.fullmatch(alias) else alias.lower()
         taken[key] += 1
         while taken[key] > 1 or key in ctes:
             key = f"{alias.lower()}_{taken[alias.lower()]}"

@@ -19,8 +19,8 @@ def substitute(query: exp.Query, parameters: Parameters) -> exp.Query:
     placeholders = list(query.find_all(exp.Placeholder, exp.Parameter))
     named = parameters if isinstance(parameters, Mapping) else {str(i + 1): v for i, v in enumerate(parameters or ())}
     used = set()
-    for position, placeholder in enumerate(placeholders, start=1):
-        name = placeholder.name or str(position)
+    for placeholder in placeholders:
+        name = placeholder.name
         if name not in named:
             known = ", ".join(f"${each}" for each in named) or "none"
             raise UndefinedParameter(f"the parameter ${name} has no value", hint=f"given: {known}")

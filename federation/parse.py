@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -83,7 +84,8 @@ def parse(sql: str) -> exp.Query:
         raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
     _check_size(tokens)
     try:
-        statements = [each for each in sqlglot.parse(sql, read="duckdb") if each is not None]
+        parser = Dialect.get_or_raise("duckdb").parser()
+        statements = [each for each in parser.parse(_numbered(tokens), sql) if each is not None]
     except ParseError as exc:
         raise _syntax_error(sql, exc) from exc
     except RecursionError as exc:
@@ -93,6 +95,20 @@ def parse(sql: str) -> exp.Query:
             f"expected one statement, found {len(statements)}", hint="send the statements one at a time"
         )
     return _query(statements[0])
+
+
+def _numbered(tokens: Sequence[Token]) -> list[Token]:
+    """Each `?` as `$1`, `$2`, …: only the tokens still have the order of the text."""
+    numbered: list[Token] = []
+    count = 0
+    for token in tokens:
+        if token.token_type is not TokenType.PLACEHOLDER:
+            numbered.append(token)
+            continue
+        count += 1
+        for kind, text in ((TokenType.PARAMETER, "$"), (TokenType.NUMBER, str(count))):
+            numbered.append(Token(kind, text, line=token.line, col=token.col, start=token.start, end=token.end))
+    return numbered
 
 
 def _check_size(tokens: Sequence[Token]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from adapters.base import Collation, Column
-from adapters.sql.common import COUNT, aggregate, combined, first, nonzero_int, pairs, same_node
+from adapters.sql.common import COUNT, aggregate, combined, first, nonzero_int, same_node
 from adapters.sql.dialect import Signature, SourceDialect, Typed
 from adapters.sql.types import Kind, SqlType
 
@@ -58,7 +58,7 @@ SQLITE = SourceDialect(
         "dpipe": (Signature((Kind.TEXT, Kind.TEXT), combined, same_node),),
     },
     aggregates={"count": COUNT, "min": _EXTREME, "max": _EXTREME},
-    comparisons=pairs(Kind.INT, Kind.DECIMAL)
+    comparisons=frozenset({(Kind.INT, Kind.INT)})
     | {(Kind.DOUBLE, Kind.DOUBLE), (Kind.DOUBLE, Kind.DECIMAL), (Kind.TEXT, Kind.TEXT), (Kind.DATE, Kind.DATE)},
     grouping=frozenset({Kind.INT, Kind.DOUBLE, Kind.TEXT}),
     ordering=frozenset({Kind.INT, Kind.DOUBLE, Kind.TEXT}),

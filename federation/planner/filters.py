@@ -10,6 +10,41 @@ _VOLATILE = (exp.Rand, exp.Uuid)
 _VOLATILE_NAMES = frozenset({"nextval", "setseed", "gen_random_uuid", "uuidv4", "uuidv7", "clock_timestamp", "random"})
 
 
+_ROW_FUNCTIONS = (
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.Case,
+    exp.If,
+    exp.Cast,
+    exp.TryCast,
+    exp.Coalesce,
+    exp.Nullif,
+    exp.Abs,
+    exp.Ceil,
+    exp.Floor,
+    exp.Round,
+    exp.Concat,
+    exp.DPipe,
+    exp.Length,
+    exp.Lower,
+    exp.Upper,
+    exp.Substring,
+    exp.Trim,
+    exp.Replace,
+    exp.StartsWith,
+    exp.Extract,
+    exp.Year,
+    exp.Month,
+    exp.Day,
+    exp.Quarter,
+    exp.TimestampTrunc,
+    exp.RegexpLike,
+    exp.RegexpReplace,
+    exp.StrPosition,
+)
+
+
 def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
     """The parts of a conjunction, without the parentheses around them."""
     if condition is None:
@@ -43,17 +78,24 @@ def tables_of(node: exp.Expr) -> set[str]:
 
 
 def null_extended(select: exp.Select) -> set[str]:
-    """The aliases whose rows an outer join of this SELECT may fill with NULLs."""
+    """The aliases whose rows an outer join of this SELECT may fill with NULLs, and those of joins by nearness or
+    position, which look at rows that a filter would take away."""
     found: set[str] = set()
     seen: list[str] = [select.args["from_"].this.alias_or_name] if select.args.get("from_") else []
     for join in select.args.get("joins") or []:
         alias = join.this.alias_or_name
-        if join.side in ("LEFT", "FULL") or join.kind not in ("", "INNER", "CROSS", "OUTER"):
+        method = join.args.get("method")
+        if join.side in ("LEFT", "FULL") or join.kind not in ("", "INNER", "CROSS", "OUTER") or method:
             found.add(alias)
-        if join.side in ("RIGHT", "FULL"):
+        if join.side in ("RIGHT", "FULL") or method not in (None, "ASOF"):
             found.update(seen)
         seen.append(alias)
     return found
+
+
+def is_inner(join: exp.Join) -> bool:
+    """Whether every row of the result fulfils the join's condition."""
+    return not join.side and join.kind in ("", "INNER", "CROSS") and not join.args.get("method")
 
 
 def plain_joins(select: exp.Select) -> bool:
@@ -123,20 +165,28 @@ def push_condition(query: exp.Expr, condition: exp.Expr) -> bool:
     return True
 
 
+def plain(node: exp.Expr) -> bool:
+    """Whether the node is computed from one row alone. DuckDB knows aggregates that the parser does not, so a
+    function has to be known as none."""
+    if node.find(exp.Query, exp.Window, exp.Unnest, exp.Explode):
+        return False
+    return all(isinstance(each, _ROW_FUNCTIONS) for each in node.find_all(exp.Func))
+
+
 def _over_inputs(select: exp.Select, condition: exp.Expr) -> exp.Expr | None:
     if any(select.args.get(key) for key in ("limit", "offset", "qualify", "sample", "distinct")):
         return None
-    if select.find(exp.Window, exp.Unnest, exp.Explode) or not select.args.get("from_"):
+    if select.find(exp.Window, exp.Unnest, exp.Explode, exp.AnonymousAggFunc) or not select.args.get("from_"):
         return None
     outputs = {each.alias_or_name: each.unalias() for each in select.expressions}
     group = select.args.get("group")
     aggregated = group is not None or any(each.find(exp.AggFunc) for each in select.expressions)
-    plain = group is not None and not any(value for key, value in group.args.items() if key != "expressions")
-    keys = {key.sql() for key in group.expressions} if group is not None and plain else set()
+    simple = group is not None and not any(value for key, value in group.args.items() if key != "expressions")
+    keys = {key.sql() for key in group.expressions} if group is not None and simple else set()
     wrapped = exp.paren(condition.copy(), copy=False)
     for column in list(wrapped.find_all(exp.Column)):
         output = outputs.get(column.name)
-        if output is None or volatile(output) or output.find(exp.Query):
+        if output is None or volatile(output) or not plain(output):
             return None
         if aggregated and output.sql() not in keys:
             return None

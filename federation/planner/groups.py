@@ -215,7 +215,7 @@ def _head(select: exp.Select, groups: list[Group]) -> exp.Select | None:
         return None
     if any(select.args.get(key) for key in ("group", "having", "distinct", "qualify", "sample", "laterals", "with_")):
         return None
-    if any(each.find(exp.AggFunc, exp.Window, exp.Unnest, exp.Explode, exp.Query) for each in select.expressions):
+    if not all(filters.plain(each) for each in select.expressions):
         return None
     offset = select.args.get("offset")
     counts = [each.expression for each in (limit, offset) if each is not None]

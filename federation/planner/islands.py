@@ -78,8 +78,9 @@ class Placer:
         return exp.select("*").from_(relation)
 
     def _note(self, query: exp.Query, exc: Declined) -> None:
-        if exc.reason is not Reason.CORRELATED:
-            self.notes.append(Note(_label(query), "local", exc.reason, exc.detail))
+        note = Note(_label(query), "local", exc.reason, exc.detail)
+        if exc.reason is not Reason.CORRELATED and note not in self.notes:
+            self.notes.append(note)
 
     def _select(self, select: exp.Select) -> None:
         if filters.plain_joins(select):

@@ -23,8 +23,8 @@ def make_plan(
     *,
     pushdown: bool = True,
 ) -> Plan:
-    """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is None
-    for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
+    """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is
+    None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
         fragments = Fragments(tables, describer, pushdown=pushdown)
         try:
@@ -54,7 +54,7 @@ def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragm
         local_scans=fragments.local_scans,
         stages=scans.stages,
         sql=None if alone else to_sql(placed),
-        notes=placer.notes,
+        notes=list(dict.fromkeys(placer.notes)),
     )
 
 

@@ -96,7 +96,7 @@ class ScanPlacer:
             if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
                 stage = self._stage(part.args["query"].unnest())
                 part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
-                key = f"SELECT DISTINCT COLUMNS(*) FROM {_quoted(stage.name)}"
+                key = f"SELECT DISTINCT COLUMNS(*) FROM {_quoted(stage.name)} ORDER BY ALL"
                 scan.runtime_filters.append(RuntimeFilter(column.name, stage.name, key))
                 return True
             other = _other_side(part, relation, column)
@@ -106,7 +106,7 @@ class ScanPlacer:
             if source is None or (isinstance(source, exp.Table) and source.name in blocked):
                 continue
             stage_name = self._keep(select, source)
-            keys = f"SELECT DISTINCT {_quoted(other.name)} FROM {_quoted(stage_name)}"
+            keys = f"SELECT DISTINCT {_quoted(other.name)} FROM {_quoted(stage_name)} ORDER BY ALL"
             scan.runtime_filters.append(RuntimeFilter(column.name, stage_name, keys))
             return True
         return False
@@ -154,7 +154,7 @@ def _conditions(select: exp.Select, table: exp.Table) -> list[exp.Expr]:
         own = [
             part
             for each in select.args.get("joins") or []
-            if not each.side
+            if filters.is_inner(each)
             for part in filters.conjuncts(each.args.get("on"))
         ]
         return filters.where_conjuncts(select) + own
@@ -182,7 +182,7 @@ def _limit(select: exp.Select) -> int | None:
     blocking = ("group", "having", "distinct", "qualify", "order", "sample", "laterals", "joins")
     if limit is None or any(select.args.get(key) for key in blocking):
         return None
-    if any(each.find(exp.AggFunc, exp.Window, exp.Unnest, exp.Explode) for each in select.expressions):
+    if not all(filters.plain(each) for each in select.expressions):
         return None
     counts = [each.expression for each in (limit, offset) if each is not None]
     if not all(isinstance(each, exp.Literal) and each.this.isdigit() for each in counts):
