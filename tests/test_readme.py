@@ -1,8 +1,9 @@
 """Every code block of README.md runs, in the order of the page, over the demo's four systems.
 
-`bash` blocks run as scripts in one folder; `make` there only checks that it knows the target, or the suite would run
-itself. In `console` blocks each `$ command` is followed by what it prints, `…` standing for anything. `python` blocks
-are scripts, `toml` blocks catalog files, `sql` blocks queries.
+`bash` blocks run as scripts in one folder, whose `.venv` is the one of this run. `make demo` there runs the demo
+without its set-up; `make` with anything else only checks that it knows the target, or the suite would run itself. In
+`console` blocks each `$ command` is followed by what it prints, `…` standing for anything. `python` blocks are scripts,
+`toml` blocks catalog files, `sql` blocks queries.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(
     r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
-SHELL = 'set -euo pipefail\nmake() { command make -C "$ROOT" -n "$@" >/dev/null; }\ngit() { :; }\ncd() { :; }\n'
+SHELL = """set -euo pipefail
+make() {
+  command make -C "$ROOT" -n "$@" >/dev/null
+  [ "$*" != demo ] || python "$ROOT/examples/demo/run.py" --data "$DEMO_DATA"
+}
+git() { :; }
+cd() { :; }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +68,7 @@ def _exports(lines: Iterator[str]) -> dict[str, str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands run: what they write stays out of the repository."""
     folder = tmp_path_factory.mktemp("readme")
+    (folder / ".venv").symlink_to(Path(sys.prefix))
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "federation.toml").symlink_to(ROOT / "examples" / "demo" / "federation.toml")
     return folder
@@ -70,7 +79,7 @@ def test_the_page_has_examples() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block_runs(number: int, environment: dict[str, str], folder: Path) -> None:
+def test_block_runs(number: int, environment: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     language, text = BLOCKS[number]
     if language == "bash":
         _run(["bash", "-c", SHELL + text], environment, folder)
@@ -82,6 +91,8 @@ def test_block_runs(number: int, environment: dict[str, str], folder: Path) -> N
         _run(["federation", "query", text], environment, folder)
     elif language == "toml":
         (folder / "block.toml").write_text(text, encoding="utf-8")
+        for name in re.findall(r"\$\{env:(\w+)\}", text):
+            monkeypatch.setenv(name, "1")
         _, faults = read_config(folder / "block.toml")
         assert not faults
     else:
