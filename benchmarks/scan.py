@@ -21,6 +21,7 @@ import time
 import venv
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 COLUMNS = ("l_orderkey", "l_partkey", "l_suppkey", "l_quantity", "l_extendedprice", "l_discount", "l_shipdate")
@@ -36,60 +37,81 @@ CREATE TABLE lineitem (
 """
 
 
-def engine(uri: str) -> int:
+def engine(uri: str) -> Callable[[], int]:
     from federation.engine import Engine
 
     with tempfile.TemporaryDirectory() as folder:
         catalog = Path(folder) / "federation.toml"
         catalog.write_text(f'[sources.pg]\nadapter = "postgres"\nuri = {json.dumps(uri)}\n')
-        with Engine.open(catalog) as opened, opened.query(SQL.replace("lineitem", "pg.lineitem")) as result:
+        opened = Engine.open(catalog)
+
+    def scan() -> int:
+        with opened.query(SQL.replace("lineitem", "pg.lineitem")) as result:
             return sum(batch.num_rows for batch in result.batches())
 
+    return scan
 
-def adapter(uri: str) -> int:
+
+def adapter(uri: str) -> Callable[[], int]:
     from adapters.base import CancelToken, ScanRequest, TableName
     from adapters.postgres import PostgresAdapter
 
     source = PostgresAdapter("pg", {"uri": uri})
-    scan = source.plan_scan(ScanRequest(TableName("public", "lineitem"), COLUMNS))
-    todo = deque(scan.partitions)
-    rows: list[int] = []
 
-    def work() -> None:
-        while todo:
-            rows.extend(batch.num_rows for batch in source.read(todo.popleft(), CancelToken()))
+    def scan() -> int:
+        planned = source.plan_scan(ScanRequest(TableName("public", "lineitem"), COLUMNS))
+        todo = deque(planned.partitions)
+        rows: list[int] = []
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    scan.close()
-    source.close()
-    return sum(rows)
+        def work() -> None:
+            with suppress(IndexError):
+                while True:
+                    rows.extend(batch.num_rows for batch in source.read(todo.popleft(), CancelToken()))
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        planned.close()
+        return sum(rows)
+
+    return scan
 
 
-def plain_adbc(uri: str) -> int:
+def plain_adbc(uri: str) -> Callable[[], int]:
     from adbc_driver_postgresql import dbapi
 
-    with dbapi.connect(uri) as connection, connection.cursor() as cursor:
-        cursor.execute(SQL)
-        return sum(batch.num_rows for batch in cursor.fetch_record_batch())
+    connection = dbapi.connect(uri)
+
+    def scan() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(SQL)
+            rows = sum(batch.num_rows for batch in cursor.fetch_record_batch())
+        connection.close()
+        return rows
+
+    return scan
 
 
-def extension(uri: str) -> int:
+def extension(uri: str) -> Callable[[], int]:
     import duckdb
     from duckdb_extensions import import_extension  # type: ignore[import-not-found]
 
-    with duckdb.connect() as connection:
-        import_extension("postgres_scanner", con=connection)
-        connection.sql("LOAD postgres_scanner")
-        connection.sql(f"ATTACH '{uri}' AS pg (TYPE postgres, READ_ONLY)")
+    connection = duckdb.connect()
+    import_extension("postgres_scanner", con=connection)
+    connection.sql("LOAD postgres_scanner")
+    connection.sql(f"ATTACH '{uri}' AS pg (TYPE postgres, READ_ONLY)")
+
+    def scan() -> int:
         reader = connection.sql(SQL.replace("lineitem", "pg.public.lineitem")).to_arrow_reader()
-        return sum(batch.num_rows for batch in reader)
+        rows: int = sum(batch.num_rows for batch in reader)
+        return rows
+
+    return scan
 
 
-METHODS: dict[str, Callable[[str], int]] = {
+METHODS: dict[str, Callable[[str], Callable[[], int]]] = {
     "federation": engine,
     "adapter": adapter,
     "ADBC": plain_adbc,
@@ -141,9 +163,11 @@ def compare(uri: str, other: Path, options: argparse.Namespace) -> None:
         print(f"{name:<11} {run['rows']:<11.0f} {run['seconds']:7.2f}  {speed:<10.0f} {run['megabytes']:8.0f}")
 
 
-def _measure(method: Callable[[str], int], uri: str) -> None:
+def _measure(method: Callable[[str], Callable[[], int]], uri: str) -> None:
+    """The scan alone, with its planning; the process has started and the source is known."""
+    scan = method(uri)
     start = time.perf_counter()
-    rows = method(uri)
+    rows = scan()
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
