@@ -87,7 +87,7 @@ def plain_adbc(uri: str) -> Callable[[], int]:
     def scan() -> int:
         with connection.cursor() as cursor:
             cursor.execute(SQL)
-            rows = sum(batch.num_rows for batch in cursor.fetch_record_batch())
+            rows: int = sum(batch.num_rows for batch in cursor.fetch_record_batch())
         connection.close()
         return rows
 
