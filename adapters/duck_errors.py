@@ -63,6 +63,7 @@ SUBTYPES: dict[tuple[str, str, str], type[errors.Error]] = {
 WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("binder", "Ambiguous reference to column name", errors.AmbiguousColumn),
     ("binder", "does not have a column named", errors.ColumnNotFound),
+    ("binder", "Referenced table", errors.TableNotFound),
     ("binder", "must appear in the GROUP BY clause", errors.GroupingError),
     ("binder", "Could not choose a best candidate function", errors.FunctionNotFound),
     ("binder", "Cannot compare values of type", errors.TypeMismatch),
@@ -120,7 +121,9 @@ def error_from(failure: Failure, sql: str | None, given: str | None = None) -> e
         return kind(_shorter(message), hint=hint)
     candidates = failure.fields.get("candidates", "")
     hint = HINTS.get(kind)
-    if kind in (errors.ColumnNotFound, errors.TableNotFound) and candidates:
+    if failure.fields.get("error_subtype") == "NO_MATCHING_FUNCTION" and candidates:
+        hint = f"it takes: {'; '.join(candidates.splitlines())}"
+    elif kind in (errors.ColumnNotFound, errors.TableNotFound, errors.FunctionNotFound) and candidates:
         hint = f"the nearest names are: {candidates}"
     return kind(message, hint=hint, position=_position(failure, sql, given))
 
