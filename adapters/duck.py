@@ -64,6 +64,7 @@ class Rows:
             try:
                 self._query.check()
                 batch = next(self._raw, None)
+                self._query.check()  # inputs that a cancel ended may have looked complete
                 self._complete = batch is None
             except FAILURES as exc:
                 failed = exc

@@ -48,7 +48,7 @@ class _Fetch:
 
 
 class MySQLAdapter:
-    options: ClassVar[frozenset[str]] = frozenset({"uri", "zero_dates"})
+    options: ClassVar[frozenset[str]] = frozenset({"uri", "zero_dates", "limits"})
     dialect: SourceDialect = MYSQL
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:

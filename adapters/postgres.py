@@ -62,7 +62,7 @@ class _Payload:
 
 
 class PostgresAdapter:
-    options: ClassVar[frozenset[str]] = frozenset({"uri", "schema"})
+    options: ClassVar[frozenset[str]] = frozenset({"uri", "schema", "limits"})
     dialect: SourceDialect = POSTGRES
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:

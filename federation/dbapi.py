@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from adapters import errors
+from adapters.base import CancelToken
 from adapters.errors import InterfaceError, NotSupportedError, ProgrammingError
 from federation.dbtypes import decimal_size
 from federation.engine import Engine, Result
@@ -98,6 +99,7 @@ class Cursor:
         self.arraysize = 1
         self.timeout = connection.timeout
         self._closed = False
+        self._cancel = CancelToken()
         self._result: Result | None = None
         self._rows: RowStream | None = None
 
@@ -120,7 +122,8 @@ class Cursor:
         self._free()
         if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence | Mapping | None):
             raise ProgrammingError("parameters are a sequence (for ?) or a mapping (for $name)")
-        self._result = self.connection.engine.query(sql, parameters, self.timeout)
+        self._cancel = CancelToken()
+        self._result = self.connection.engine.query(sql, parameters, self.timeout, cancel=self._cancel)
         self._rows = RowStream(iter(self._result.batches()), self._result.schema.names, self._result.types)
         return self
 
@@ -178,9 +181,7 @@ class Cursor:
 
     def cancel(self) -> None:
         """End the running statement, at its sources too; may come from any thread. Its fetch raises QueryCancelled."""
-        result = self._result
-        if result is not None:
-            result.cancel()
+        self._cancel.cancel()
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
         """PEP 249 allows that this does nothing."""

@@ -116,10 +116,12 @@ class Engine:
         timeout: float | None = None,
         *,
         options: Mapping[str, Any] | None = None,
+        cancel: CancelToken | None = None,
     ) -> Result:
-        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole tables."""
+        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole tables. A
+        `cancel` of the caller's may come before there is a result."""
         planned = self.plan(sql, params, options=options)
-        cancel = CancelToken()
+        cancel = cancel or CancelToken()
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
         return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
@@ -131,13 +133,14 @@ class Engine:
         *,
         analyze: bool = False,
         options: Mapping[str, Any] | None = None,
+        cancel: CancelToken | None = None,
     ) -> Explanation:
         """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
         planned = self.plan(sql, params, options=options)
         if not analyze:
             planned.plan.close()
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub)
-        execution = self._execution(planned, CancelToken(), _nothing)
+        execution = self._execution(planned, cancel or CancelToken(), _nothing)
         with Result(planned, execution, self.catalog) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, execution=execution, rows=rows)

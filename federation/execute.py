@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from adapters.base import CancelToken, Predicate
 from adapters.duck import Duck, Rows
-from adapters.errors import InterfaceError, InternalError
+from adapters.errors import InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
 from federation.fetch import Fetcher, FetchStats
 from federation.planner.fragments import plan_scan
@@ -60,17 +60,20 @@ class Execution:
         self._lock = threading.Lock()
         self._closed = False
         self._taken = False
+        self._complete = False
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The result, streaming. Raises the source's own error when one fails."""
         if self._taken:
             raise InterfaceError("the result was read already", hint="run the query again")
         self._taken = True
+        self.cancel.check()
         try:
             self._start_ready()
             for stage in self.plan.stages:
                 self._run_stage(stage)
             yield from self._direct() if self.plan.sql is None else self._local(self.plan.sql)
+            self._complete = True
         except BaseException:
             # The consumer may have cancelled while DuckDB was saying something else.
             self.cancel.cancel()
@@ -94,6 +97,9 @@ class Execution:
             if self._closed:
                 return
             self._closed = True
+        if not self._complete:
+            # First of all, for whoever still reads: a fragment that is closed must not look like one that has ended.
+            self.cancel.cancel(QueryCancelled("the result was closed before it was read to its end"))
         for fetcher in self._fetchers.values():
             fetcher.close()
         if self._rows is not None:
@@ -155,6 +161,7 @@ class Execution:
         with self._translated():
             for batch in fetcher.reader():
                 yield _as(batch, self.schema)
+            self.cancel.check()
 
     def _local(self, sql: str) -> Iterator[pa.RecordBatch]:
         inputs = {name: fetcher.reader() for name, fetcher in self._fetchers.items() if name not in self._staged()}

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adapters.base import CancelToken
 from adapters.errors import QueryCancelled
 from federation.cli.destination import Output
 from federation.cli.formats import Look, make_writer
@@ -78,8 +79,11 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
 
 def explained(engine: Engine, statement: Statement, analyze: bool) -> Explanation:
     """As `Engine.explain`; a second Ctrl-C ends the process where the first one is not heard."""
+    cancel = CancelToken()
     with interrupts() as signals:
+        if analyze:
+            signals.target(cancel.cancel)
         try:
-            return engine.explain(statement.sql, statement.parameters, analyze=analyze)
-        except KeyboardInterrupt:
+            return engine.explain(statement.sql, statement.parameters, analyze=analyze, cancel=cancel)
+        except (KeyboardInterrupt, QueryCancelled):
             raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None

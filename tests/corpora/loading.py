@@ -59,7 +59,8 @@ def _create(table: CorpusTable, system: System) -> str:
         columns.append(f"{name} {table.declaration(system, name)}{constraint}")
     if table.primary_key:
         columns.append(f"PRIMARY KEY ({', '.join(table.primary_key)})")
-    return f"CREATE TABLE {table.name} ({', '.join(columns)})"
+    strict = " STRICT" if system == "sqlite" and table.strict else ""
+    return f"CREATE TABLE {table.name} ({', '.join(columns)}){strict}"
 
 
 def _indexes(table: CorpusTable) -> str:

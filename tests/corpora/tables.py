@@ -27,7 +27,17 @@ class CorpusTable:
 
     def declaration(self, system: System, column: str) -> str:
         special = self.declared.get((system, column))
-        return special or declared_type(system, self.data.schema.field(column).type)
+        type_ = self.data.schema.field(column).type
+        if system == "sqlite" and self.strict and special is None:
+            return _strict_type(type_)
+        return special or declared_type(system, type_)
+
+    @property
+    def strict(self) -> bool:
+        """Whether SQLite has types of its own for all columns, so that its STRICT tables can hold them."""
+        own = {pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string()}
+        words = {text.split()[0] for (system, _), text in self.declared.items() if system == "sqlite"}
+        return words <= {"TEXT"} and own.issuperset(self.data.schema.types)
 
     def rows(self, system: System) -> list[tuple[Any, ...]]:
         """The rows as `system` can store them: what has no place there is NULL."""
@@ -80,6 +90,10 @@ def declared_type(system: System, type_: pa.DataType) -> str:
         pa.string(): ("text", "varchar(250)", "TEXT"),
     }
     return spelled[type_][("postgres", "mariadb", "sqlite").index(system)]
+
+
+def _strict_type(type_: pa.DataType) -> str:
+    return "INTEGER" if pa.types.is_integer(type_) else "REAL" if pa.types.is_floating(type_) else "TEXT"
 
 
 def as_text(system: System, value: Any) -> str:
