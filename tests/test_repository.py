@@ -27,6 +27,8 @@ FORBIDDEN = [
     "--index" + "-url",
     "extra-index" + "-url",
 ]
+# Places that only one machine has.
+MACHINE = ["/" + "work/", "/" + "root/", "/" + "home/"]
 
 
 # An abstract fixture of a test may raise it; the product declines with a typed error.
@@ -66,7 +68,8 @@ def test_nothing_is_left_behind() -> None:
     found = []
     for path in _files(".py", ".md", ".toml", ".sh", ".lock", ".in", "Makefile", "run", "venv", "servers", "apt"):
         text = path.read_text(encoding="utf-8")
-        found += [f"{_name(path)}: {word}" for word in FORBIDDEN if re.search(rf"\b{re.escape(word)}", text)]
+        found += [f"{_name(path)}: {word}" for word in FORBIDDEN if re.search(rf"(?<!\w){re.escape(word)}", text)]
+        found += [f"{_name(path)}: {place}" for place in MACHINE if place in text]
         found += [f"{_name(path)}: {UNFINISHED}"] if UNFINISHED in text and "tests" not in path.parts else []
     assert not found
 
@@ -126,6 +129,23 @@ def test_every_command_and_option_is_documented() -> None:
 def _commands(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.ArgumentParser]]:
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return [pair for group in groups for pair in group.choices.items()]
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    missing = []
+    for page in _files(".md"):
+        prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", prose):
+            target = page.parent / path if path else page
+            if not target.exists() or (anchor and anchor not in _anchors(target)):
+                missing.append(f"{_name(page)}: {path}#{anchor}")
+    assert not missing
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page, as a browser addresses them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def test_make_targets_of_the_documentation_exist() -> None:
