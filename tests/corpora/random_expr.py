@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
 from tests.corpora.random_data import BIGS, DATES, TEXTS, TIMES
-from tests.corpora.random_scope import NUMBERS, SHOWN, Col, Kind, of_kind
+from tests.corpora.random_scope import NUMBERS, SHOWN, Col, Dice, Kind, of_kind
 from tests.corpora.templates import templates
 
 COMPARISONS = ("=", "=", "<>", "<>", "<", "<=", ">", ">=")
@@ -34,7 +33,7 @@ class Expressions:
 
     def __init__(
         self,
-        rng: random.Random,
+        rng: Dice,
         scope: Sequence[Col],
         subquery: SubqueryPredicate | None = None,
         scalar: ScalarSubquery | None = None,
@@ -48,19 +47,19 @@ class Expressions:
         rng = self._rng
         columns = of_kind(self._scope, kind)
         roll = rng.random()
-        if columns and (depth <= 0 or roll < 0.45):
+        if columns and (depth <= 0 or roll < (0.85 if rng.tame else 0.45)):
             return rng.choice(columns).sql
         if depth <= 0 or roll < 0.55:
             return self.literal(kind)
         if self._scalar and roll < 0.6:
             return self._scalar(self._scope, kind)
-        if roll < 0.75 and (text := self._template(kind)):
+        if roll < 0.75 and not rng.tame and (text := self._template(kind)):
             return text
         return rng.choice(self._compounds(kind))(depth - 1)
 
     def shown(self, depth: int = 2) -> tuple[str, Kind]:
         """A value to show, of a kind that the scope offers, or of one that can only be shown."""
-        if self._rng.random() < 0.1 and (text := self._template(Kind.OTHER)):
+        if not self._rng.tame and self._rng.random() < 0.1 and (text := self._template(Kind.OTHER)):
             return text, Kind.OTHER
         kind = self.kind()
         return self.value(kind, depth), kind
@@ -74,10 +73,11 @@ class Expressions:
         rng = self._rng
         if depth > 0 and rng.random() < 0.3:
             return self._connective(depth - 1)
-        if self._subquery and rng.random() < 0.2:
+        if self._subquery and rng.random() < (0.1 if rng.tame else 0.2):
             return self._subquery(self._scope)
         forms = [self._comparison] * 4 + [self._in_list, self._between, self._null_test, self._distinct_from]
-        forms += [self._like, self._boolean, self._template_predicate, self._row, self._ratio]
+        forms += [self._like, self._boolean]
+        forms += [] if rng.tame else [self._template_predicate, self._row, self._ratio]
         return rng.choice(forms)()
 
     def literal(self, kind: Kind) -> str:

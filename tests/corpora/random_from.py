@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.corpora.random_expr import Expressions
-from tests.corpora.random_scope import SHOWN, Col, Rel
+from tests.corpora.random_scope import SHOWN, Col, Dice, Rel
 
 OUTER = ("LEFT", "LEFT", "RIGHT", "FULL")
 
@@ -32,13 +31,13 @@ class Joined:
     conditions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, rng: random.Random, sources: Sequence[Source]) -> Joined:
+    def of(cls, rng: Dice, sources: Sequence[Source]) -> Joined:
         joined = cls(sources[0].rel.sql, sources[0].columns)
         for source in sources[1:]:
             joined = joined._join(rng, source)
         return joined
 
-    def _join(self, rng: random.Random, source: Source) -> Joined:
+    def _join(self, rng: Dice, source: Source) -> Joined:
         right, both = source.columns, self.scope + source.columns
         text = source.rel.sql
         equality = _equality(rng, self.scope, right)
@@ -62,7 +61,7 @@ class Joined:
         return sum(column.base == "k" and column.sql.endswith(".k") for column in self.scope) == 1
 
 
-def _equality(rng: random.Random, left: Sequence[Col], right: Sequence[Col]) -> str | None:
+def _equality(rng: Dice, left: Sequence[Col], right: Sequence[Col]) -> str | None:
     """Two columns of one kind; small keys more often than others."""
     pairs = [(a, b) for a in left for b in right if a.kind is b.kind and a.kind in SHOWN]
     keys = [(a, b) for a, b in pairs if {a.base, b.base} <= {"k", "id", "i", "j", "s", "u", "dt"}]
@@ -72,7 +71,7 @@ def _equality(rng: random.Random, left: Sequence[Col], right: Sequence[Col]) -> 
     return f"{one.sql} {'IS NOT DISTINCT FROM' if rng.random() < 0.05 else '='} {other.sql}"
 
 
-def _on(rng: random.Random, equality: str, scope: Sequence[Col]) -> str:
+def _on(rng: Dice, equality: str, scope: Sequence[Col]) -> str:
     if rng.random() < 0.8:
         return equality
     return f"{equality} AND {Expressions(rng, scope).predicate(1)}"

@@ -10,7 +10,6 @@ with itself, its optimizer on and off (it has bugs too), and most of those witho
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tests.corpora.compare import Answer, difference
 from tests.corpora.layouts import Federated, Layout, federated, plain_answer, plain_duckdb
 from tests.corpora.random_data import LAYOUTS, tables
 from tests.corpora.random_query import QueryGenerator
-from tests.corpora.random_scope import Query
+from tests.corpora.random_scope import Dice, Query
 from tests.servers import start_mariadb, start_postgres
 
 SEED = 1
@@ -41,7 +40,7 @@ def indexes_of(layout: str, count: int) -> range:
 
 def draw(seed: int, index: int, plain: duckdb.DuckDBPyConnection) -> tuple[Query, Answer]:
     """Query K of seed N and DuckDB's answer to it."""
-    rng = random.Random(f"{seed}:{index}")
+    rng = Dice(f"{seed}:{index}")
     for _ in range(DRAWS):
         query = QueryGenerator(rng).query()
         try:
