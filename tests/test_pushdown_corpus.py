@@ -109,16 +109,21 @@ def _is_boolean(opened: Federated, sql: str) -> bool:
 
 
 def _check(opened: Federated, sql: str) -> None:
+    room = False
     try:
         expected: Answer | None = opened.expected(sql)
-    except duckdb.Error:
+    except duckdb.Error as exc:
         expected = None
+        # A source may have room for what overflows in DuckDB: its numbers are right, DuckDB has none.
+        room = isinstance(exc, duckdb.OutOfRangeException)
     try:
         actual: Answer | None = opened.actual(sql)
     except Error as exc:
         assert expected is None, f"{sql}\nDuckDB answers, the federation fails: {exc}"
         return
     assert actual is not None
+    if room:
+        return
     assert expected is not None, f"{sql}\nDuckDB fails, the federation answers {actual.rows}"
     differs = difference(expected, actual, ordered=True)
     assert differs is None, f"{sql}\n{differs}\n{opened.engine.explain(sql).text()}"
