@@ -13,10 +13,10 @@ demo: .venv/.run
 	$(BIN)/python examples/demo/run.py
 
 test: lint .venv/.servers
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: lint .venv/.servers
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ test-lowest: .venv/.dev .venv/.servers
 	$(COMPILE) --no-universal --resolution lowest-direct pyproject.toml requirements/build.in --extra dev -o build/lowest.lock
 	build/lowest/bin/python -m pip install --quiet --require-hashes -r build/lowest.lock
 	build/lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	build/lowest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	build/lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
