@@ -27,6 +27,7 @@ class Group:
     left: list[tuple[exp.Table, list[exp.Expr]]] = field(default_factory=list)
     extended: bool = False
     pushed: list[exp.Expr] = field(default_factory=list)  # in the source's dialect
+    taken: list[exp.Expr] = field(default_factory=list)  # the conditions that DuckDB does not test any more
     exact: bool = True  # nothing about the group is left to DuckDB
     notes: list[Note] = field(default_factory=list)
 
@@ -117,7 +118,9 @@ class GroupPlacer:
                 continue
             group.pushed.append(pushed.node)
             group.notes.append(Note(part.sql("duckdb"), "pushed" if pushed.exact else "rechecked", pushed.reason))
-            if not pushed.exact:
+            if pushed.exact:
+                group.taken.append(part)
+            else:
                 group.exact = False
                 kept.append(part)
         return kept
@@ -170,9 +173,9 @@ class GroupPlacer:
         try:
             self._send(select, group, inner, names)
         except Declined:
-            # The adapter takes no such query: its tables stay, and are scanned one by one.
             if not single:
                 raise
+            _give_back(select, group)
 
     def _send(self, select: exp.Select, group: Group, inner: exp.Select, names: dict[tuple[str, str], str]) -> None:
         translated = self.fragments.translate(group.source, inner)
@@ -186,6 +189,15 @@ class GroupPlacer:
 
     def _base(self, relation: exp.Expr) -> CatalogTable | None:
         return self.fragments.tables.get(relation.name) if isinstance(relation, exp.Table) else None
+
+
+def _give_back(select: exp.Select, group: Group) -> None:
+    """The adapter takes no such query: the table stays, to be scanned, and its conditions stand where they stood."""
+    join = next((each for each in select.args.get("joins") or [] if each.this is group.inner[0]), None)
+    if group.extended and join is not None:
+        join.set("on", filters.conjunction([*filters.conjuncts(join.args.get("on")), *group.taken]))
+    else:
+        filters.set_where(select, [*filters.where_conjuncts(select), *group.taken])
 
 
 def columns_of(select: exp.Select, alias: str) -> list[str]:
