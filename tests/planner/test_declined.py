@@ -55,7 +55,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         ("SELECT count(*) FROM orders WHERE city <> 'Oslo'", [(1,)]),
         ("SELECT o.id, l.quantity FROM orders o JOIN lines l ON l.order_id = o.id WHERE l.quantity > 5", [(1, 7)]),
         (
-            "SELECT o.id, l.quantity FROM orders o LEFT JOIN lines l ON l.order_id = o.id AND l.quantity < 2 ORDER BY 1",
+            "SELECT o.id, l.quantity FROM orders o LEFT JOIN lines l ON l.order_id = o.id AND l.quantity < 2",
             [(1, None), (2, 1), (3, None)],
         ),
         ("SELECT city, sum(id) FROM orders WHERE id < 3 GROUP BY city HAVING sum(id) > 1", [("Rome", 2)]),
@@ -65,4 +65,5 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 )
 def test_nothing_is_lost(engine: Engine, sql: str, rows: list[tuple[Any, ...]]) -> None:
     table = engine.query(sql).read_all()
-    assert list(zip(*(column.to_pylist() for column in table.columns), strict=True)) == rows
+    found = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    assert sorted(found, key=str) == rows
