@@ -234,9 +234,9 @@ class SQLiteAdapter:
             return known
         found = None
         if connection is not None and fetch is not None:
-            look = self._changed if isinstance(exc, adbc_driver_manager.ProgrammingError) else self._bad_value
             with suppress(adbc_driver_manager.Error, OSError):
-                found = look(connection, fetch)
+                # A kept connection notices a change at its first step only, with the code of a bad value.
+                found = self._changed(connection, fetch) or self._bad_value(connection, fetch)
         return found or SourceError(f"SQLite failed: {reason}", source=self.name)
 
     def _changed(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
@@ -247,11 +247,13 @@ class SQLiteAdapter:
                 continue  # a CTE
             table = self._table(connection, TableName(node.db, node.name))
             if table is None:
-                return SourceChanged(f'"{node.name}" is no longer there', source=self.name)
+                return SourceChanged(f'"{node.name}" is no longer there', hint="run the query again", source=self.name)
             columns.setdefault(node.alias_or_name, set()).update(column.name.lower() for column in table.columns)
         for used in fetch.query.find_all(exp.Column):
             if used.table in columns and used.name.lower() not in columns[used.table]:
-                return SourceChanged(f'column "{used.name}" is no longer there', source=self.name)
+                return SourceChanged(
+                    f'column "{used.name}" is no longer there', hint="run the query again", source=self.name
+                )
         return None
 
     def _bad_value(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
