@@ -67,6 +67,9 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("binder", "must appear in the GROUP BY clause", errors.GroupingError),
     ("binder", "Could not choose a best candidate function", errors.FunctionNotFound),
     ("binder", "Cannot compare values of type", errors.TypeMismatch),
+    ("binder", "Max expression depth limit", errors.StatementTooComplex),
+    ("parser", "Max expression depth limit", errors.StatementTooComplex),
+    ("syntax", "Max expression depth limit", errors.StatementTooComplex),
     ("invalidinput", "Division by zero", errors.DivisionByZero),
     ("invalidinput", "More than one row returned by a subquery", errors.CardinalityViolation),
     ("invalidinput", "Values were not provided for the following", errors.UndefinedParameter),
@@ -76,6 +79,7 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
 MESSAGES: dict[type[errors.Error], str] = {
     errors.DivisionByZero: "division by zero",
     errors.CardinalityViolation: "a subquery used as a value returned more than one row",
+    errors.StatementTooComplex: "the statement is nested too deeply",
 }
 
 HINTS: dict[type[errors.Error], str] = {

@@ -41,6 +41,8 @@ def value_literal(value: Any) -> exp.Expr:
         return exp.cast(exp.Literal.string(str(value)), "UUID")
     if isinstance(value, (list, tuple)):
         return exp.Array(expressions=[value_literal(each) for each in value])
+    if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
+        raise ProgrammingError("a parameter holds half a surrogate pair, which is not text")
     made = literal(value)
     if not isinstance(value, str) and isinstance(made, exp.Literal) and made.is_string:
         raise ProgrammingError(f"a parameter of type {type(value).__name__} has no SQL type", hint="pass it as text")

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import re
 from collections.abc import Sequence
 
 import sqlglot
@@ -16,15 +18,17 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from adapters.errors import NotSupportedError, ReadOnlyError, SQLSyntaxError, StatementTooComplex
+from adapters.errors import NotSupportedError, NumericOutOfRange, ReadOnlyError, SQLSyntaxError, StatementTooComplex
 
 # sqlglot warns on the log about every statement that it does not know; such a statement is an error here.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 200_000
 MAX_NESTING = 100
 MAX_OPERATORS = 1_000  # each may be a level of the tree
+MAX_DIGITS = 400  # a double has no more before its point
 
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
@@ -52,6 +56,16 @@ _OPERATORS = {
     TokenType.DARROW,
     TokenType.IS,
 }
+# One level each as well: `- - x`, `NOT NOT x`, `x[1][2]`, `f(x).g()`. The parser takes more than linear time for them.
+_PREFIXES = (TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE)
+_LINKS = {
+    *itertools.product(_PREFIXES, _PREFIXES),
+    *itertools.product((TokenType.R_PAREN, TokenType.R_BRACKET), (TokenType.DOT, TokenType.L_BRACKET)),
+}
+_BREAKS = {
+    *(TokenType.COMMA, TokenType.AND, TokenType.OR, TokenType.SELECT, TokenType.FROM, TokenType.WHERE, TokenType.ON),
+    *(TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.SEMICOLON),
+}
 _WRITES = (
     exp.Insert,
     exp.Update,
@@ -78,6 +92,7 @@ def parse(sql: str) -> exp.Query:
             f"the statement has {len(sql):,} characters, {MAX_CHARACTERS:,} are allowed",
             hint="put long lists of values into a table or a file source and join it",
         )
+    _check_characters(sql)
     try:
         tokens = sqlglot.tokenize(sql, read="duckdb")
     except TokenError as exc:
@@ -97,6 +112,15 @@ def parse(sql: str) -> exp.Query:
     return _query(statements[0])
 
 
+def _check_characters(sql: str) -> None:
+    """Half a surrogate pair has no bytes, and many a driver ends a text at NUL."""
+    found = _NO_TEXT.search(sql)
+    if found is not None:
+        raise SQLSyntaxError(
+            f"the statement holds U+{ord(found[0]):04X}, which is not text", position=found.start() + 1
+        )
+
+
 def _numbered(tokens: Sequence[Token]) -> list[Token]:
     """Each `?` as `$1`, `$2`, …: only the tokens still have the order of the text."""
     numbered: list[Token] = []
@@ -114,7 +138,7 @@ def _numbered(tokens: Sequence[Token]) -> list[Token]:
 def _check_size(tokens: Sequence[Token]) -> None:
     if len(tokens) > MAX_TOKENS:
         raise StatementTooComplex(f"the statement has {len(tokens):,} tokens, {MAX_TOKENS:,} are allowed")
-    depth = operators = 0
+    depth = operators = chain = 0
     previous: TokenType | None = None
     for token in tokens:
         kind = token.token_type
@@ -124,12 +148,18 @@ def _check_size(tokens: Sequence[Token]) -> None:
             depth -= 1
         if kind in _OPERATORS or (kind is TokenType.DASH and previous is not TokenType.COMMA):
             operators += 1
-        if depth > MAX_NESTING:
+        if kind in _BREAKS:
+            chain = 0
+        elif kind is TokenType.DCOLON or (previous, kind) in _LINKS:
+            chain += 1
+        if max(depth, chain) > MAX_NESTING:
             raise StatementTooComplex(
                 f"the statement is nested deeper than {MAX_NESTING} levels",
                 hint="split it into CTEs or views",
                 position=token.start + 1,
             )
+        if kind is TokenType.NUMBER and len(token.text) > MAX_DIGITS:
+            raise NumericOutOfRange(f"a number has {len(token.text):,} digits", position=token.start + 1)
         previous = kind
     if operators > MAX_OPERATORS:
         raise StatementTooComplex(

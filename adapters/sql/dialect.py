@@ -133,6 +133,7 @@ class SourceDialect:
     aggregate_filter: bool = False
     literal_collation: Collation = Collation.BINARY  # how two string literals are compared
     offset_alone: bool = False  # OFFSET without LIMIT
+    max_tables: int = 200  # in one statement; above, planning alone takes long
     scalar_subquery: bool = True  # more than one row raises
     literal: Callable[[str, SqlType], exp.Expr] = _literal
     column: Callable[[exp.Column, Column, SqlType], Typed] = _plain_column

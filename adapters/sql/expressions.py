@@ -127,6 +127,8 @@ class ExpressionTranslator:
 
     def _literal(self, node: exp.Literal) -> Typed:
         if node.is_string:
+            if "\0" in node.this:
+                raise Declined(Reason.TYPE_MISMATCH, "text with NUL")
             return Typed(node.copy(), replace(self._text, nullable=False, coercible=True))
         text = node.this
         if text.isdigit():

@@ -148,6 +148,7 @@ MYSQL = SourceDialect(
     ordering=NUMERIC | TEMPORAL | {Kind.TEXT},
     joins=frozenset({"INNER", "LEFT", "RIGHT", "CROSS"}),
     set_operations=frozenset({"union", "union all"}),
+    max_tables=60,  # 61 in one join
     literal_collation=Collation.INSENSITIVE,
     literal=_literal,
     column=_column,

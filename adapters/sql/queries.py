@@ -17,6 +17,7 @@ from adapters.sql.expressions import ExpressionTranslator, OutputColumn, Scope, 
 from adapters.sql.types import Kind, SqlType, unify
 
 _AGGREGATES = (exp.AggFunc, exp.Filter)
+_MAX_COLUMNS = 1_600  # PostgreSQL returns no more than 1,664
 _TAIL = ("order", "limit", "offset")
 _SELECT_CLAUSES = ("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", *_TAIL)
 
@@ -24,8 +25,10 @@ _SELECT_CLAUSES = ("with_", "expressions", "distinct", "from_", "joins", "where"
 def translate_query(dialect: SourceDialect, query: exp.Query, tables: Mapping[str, Table]) -> exp.Query:
     """The query in the source's dialect. Raises Declined with the reason."""
     translator = QueryTranslator(dialect, tables)
-    translated, _ = translator.query(query)
+    translated, columns = translator.query(query)
     translator.require_static()
+    if translator.references > dialect.max_tables or len(columns) > _MAX_COLUMNS:
+        raise Declined(Reason.NOT_WHITELISTED, "more tables or columns than a source takes in one statement")
     return translated
 
 
@@ -66,6 +69,8 @@ class QueryTranslator(ExpressionTranslator):
         super().__init__(dialect)
         self.tables = tables
         self.ctes: dict[str, list[OutputColumn]] = {}
+        self.references = 0  # to tables, those of a CTE once for each of its uses
+        self.cte_references: dict[str, int] = {}
 
     def require_static(self) -> None:
         if self.dynamic:
@@ -176,8 +181,11 @@ class QueryTranslator(ExpressionTranslator):
             require_only(cte, "this", "alias", "materialized")
             if cte.args["alias"].args.get("columns"):
                 raise Declined(Reason.NOT_WHITELISTED, "a CTE with column names")
+            before = self.references
             query, columns = self.query(cte.this)
             self.ctes[cte.alias.lower()] = columns
+            self.cte_references[cte.alias.lower()] = self.references - before
+            self.references = before
             ctes.append(exp.CTE(this=query, alias=_alias(cte.alias)))
         made.set("with_", exp.With(expressions=ctes))
 
@@ -207,11 +215,13 @@ class QueryTranslator(ExpressionTranslator):
             require_only(node, "this", "alias")
             cte = self.ctes.get(node.name.lower())
             if cte is not None:
+                self.references += self.cte_references[node.name.lower()]
                 scope[alias.lower()] = {each.name.lower(): each for each in cte}
                 return exp.Table(this=exp.to_identifier(node.name, quoted=True), alias=_alias(alias))
             table = self.tables.get(node.name)
             if table is None:
                 raise Declined(Reason.OTHER_SOURCE, node.name)
+            self.references += 1
             scope[alias.lower()] = base_columns(table.columns)
             return exp.Table(
                 this=exp.to_identifier(table.name.name, quoted=True),
@@ -316,7 +326,7 @@ class QueryTranslator(ExpressionTranslator):
         if name != "union all":
             for column in columns:
                 self._require_groupable(Typed(exp.Null(), column.type))
-        made.set("this", _side(left))
+        made.set("this", left if _continues(left, made) else _side(left))
         made.set("expression", _side(right))
         outputs = {
             each.name.lower(): Typed(exp.column(exp.to_identifier(each.name, quoted=True)), each.type)
@@ -370,6 +380,12 @@ def _joins_columns(on: exp.Expr | None, alias: str) -> bool:
         and (each.this.table == alias) != (each.expression.table == alias)
         for each in parts
     )
+
+
+def _continues(left: exp.Query, made: exp.SetOperation) -> bool:
+    """Whether `left` is the same operation, which every source reads from the left: it needs no parentheses."""
+    same = type(left) is type(made) and left.args.get("distinct") == made.args.get("distinct")
+    return same and not any(left.args.get(key) for key in (*_TAIL, "with_"))
 
 
 def _side(query: exp.Query) -> exp.Expr:

@@ -64,6 +64,7 @@ SQLITE = SourceDialect(
     ordering=frozenset({Kind.INT, Kind.DOUBLE, Kind.TEXT}),
     set_operations=frozenset({"union", "union all", "intersect", "except"}),
     aggregate_filter=True,
+    max_tables=60,  # 64 in one join
     scalar_subquery=False,
     literal=_literal,
     column=_column,
