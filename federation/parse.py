@@ -28,6 +28,7 @@ MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 200_000
 MAX_NESTING = 100
 MAX_OPERATORS = 1_000  # each may be a level of the tree
+MAX_LAMBDAS = 8  # inside each other: what DuckDB needs to type them doubles with each
 MAX_DIGITS = 400  # a double has no more before its point
 
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
@@ -188,12 +189,24 @@ def _offset(sql: str, line: int | None, column: int | None, near: str | None) ->
     return max(1, start + column - len(near or "") + 1)
 
 
+def _check_lambdas(query: exp.Query) -> None:
+    for node in query.find_all(exp.Lambda):
+        depth = 0
+        outer: exp.Expr | None = node
+        while outer is not None:
+            depth += 1
+            outer = outer.find_ancestor(exp.Lambda)
+        if depth > MAX_LAMBDAS:
+            raise StatementTooComplex(f"lambdas are nested deeper than {MAX_LAMBDAS} levels")
+
+
 def _query(statement: exp.Expr) -> exp.Query:
     if isinstance(statement, exp.Values):
         statement = exp.select("*").from_(statement)
     if isinstance(statement, exp.Query):
         for node in statement.find_all(*_WRITES, exp.Into, exp.Lock):
             raise ReadOnlyError(f"{node.key.upper()} inside a query would write or lock", hint="only queries run here")
+        _check_lambdas(statement)
         return statement
     if isinstance(statement, _WRITES):
         raise ReadOnlyError(

@@ -307,6 +307,7 @@ TOO_COMPLEX = {
     "dots": lambda: "SELECT a" + ".b" * DEEP + f" FROM {CUSTOMERS}",
     "methods": lambda: "SELECT name" + ".lower()" * DEEP + f" FROM {CUSTOMERS}",
     "comparisons": lambda: "SELECT " + " = ".join(["1"] * DEEP),
+    "lambdas": lambda: "SELECT " + "list_transform([1], lambda x: " * 40 + "1" + ")" * 40,
     "plus": lambda: "SELECT 1" + " + 1" * DEEP,
     "unions": lambda: " UNION ALL ".join([f"SELECT id FROM {CUSTOMERS}"] * 1_000),
     "joins": lambda: (
