@@ -15,6 +15,7 @@ from typing import Any
 from sqlglot import exp
 
 from adapters.base import Collation, Column
+from adapters.sql.common import nonzero_literal
 from adapters.sql.dialect import Declined, Reason, Signature, Signatures, SourceDialect, Typed
 from adapters.sql.types import BOOL, Kind, SqlType, from_arrow, unify
 
@@ -365,6 +366,8 @@ class ExpressionTranslator:
         for signature in known:
             if signature.matches(given):
                 return Typed(_wrap(signature.build(node, given)), signature.result_type(given))
+        if isinstance(node, (exp.Div, exp.IntDiv, exp.Mod)) and not nonzero_literal(given[-1]):
+            raise Declined(Reason.DIVISION_BY_ZERO, "the divisor is not a literal other than 0")
         kinds = ", ".join(each.type.kind for each in given)
         raise Declined(Reason.NOT_WHITELISTED, f"{node.key}({kinds})")
 

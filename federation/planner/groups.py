@@ -96,6 +96,9 @@ class GroupPlacer:
         if not group.extended:
             filters.set_where(select, self._push(group, filters.where_conjuncts(select)))
             return
+        for part in filters.where_conjuncts(select):
+            if filters.tables_of(part) & group.aliases:
+                group.notes.append(Note(part.sql("duckdb"), "local", Reason.NULL_EXTENDED))
         join = next((each for each in select.args.get("joins") or [] if each.this is group.inner[0]), None)
         if join is not None and join.side == "LEFT" and filters.plain_joins(select):
             kept = self._push(group, filters.conjuncts(join.args.get("on")))

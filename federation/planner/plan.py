@@ -28,7 +28,10 @@ def make_plan(
     if normalized is not None:
         fragments = Fragments(tables, describer, pushdown=pushdown)
         try:
-            return _plan(columns, normalized, fragments)
+            plan = _plan(columns, normalized, fragments)
+            if not pushdown:
+                plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
+            return plan
         except Declined as exc:
             note = Note("the query", "local", exc.reason, exc.detail)
             _close(fragments)

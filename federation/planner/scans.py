@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from adapters.base import Column
+from adapters.base import Column, Predicate
 from adapters.errors import RequiredFilterMissing
 from adapters.sql.dialect import Reason
 from catalog.model import CatalogTable
@@ -69,7 +69,7 @@ class ScanPlacer:
         conditions = []
         complete = select is not None
         for part in _conditions(select, table) if select is not None else []:
-            converted = to_predicates(part, alias, found.table)
+            converted = self._offered(to_predicates(part, alias, found.table), found)
             complete = complete and bool(converted)
             about = filters.tables_of(part) == {alias}
             if converted:
@@ -77,9 +77,14 @@ class ScanPlacer:
             elif about:
                 notes.append(Note(part.sql("duckdb"), "local", Reason.NOT_WHITELISTED))
         scan = self.fragments.scan(found, columns, conditions, notes)
-        if select is not None and complete:
+        if select is not None and complete and self.fragments.pushdown:
             scan.limit = _limit(select)
         return scan
+
+    def _offered(self, predicates: list[Predicate], found: CatalogTable) -> list[Predicate]:
+        """What the source is offered; with pushdown off, no more than it requires."""
+        required = {column.name for column in found.table.columns if column.required_filter}
+        return [each for each in predicates if self.fragments.pushdown or each.column in required]
 
     # --- required filters ------------------------------------------------------------------------------------------
 
