@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers import Server, start_mariadb, start_postgres
+
+# GNU readline, which pytest loads, exports the size of its own terminal, and the workers of xdist inherit it.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(scope="session")
