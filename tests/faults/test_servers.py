@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import federation.fetch
 from adapters.errors import QueryCancelled, SourceUnavailable
 from federation.engine import Engine, Result
 from tests.faults.world import ROWS, engine_over, eventually, fetching, rows_of, source
@@ -91,6 +92,12 @@ class Mortal:
                 if state != "Z" and self._pid in (int(entry.name), int(parent)):
                     found.append(int(entry.name))
         return found
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits less long than a user's does for a server that does not end a read."""
+    monkeypatch.setattr(federation.fetch, "JOIN_SECONDS", 1.0)
 
 
 @pytest.fixture(params=["postgres", "mysql"])

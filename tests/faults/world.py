@@ -142,4 +142,4 @@ def end_sessions(uri: str) -> None:
 
 def fetching() -> list[str]:
     """The threads that read from sources."""
-    return [each.name for each in threading.enumerate() if each.name.startswith(("fetch-", "postgres-cancel"))]
+    return [each.name for each in threading.enumerate() if each.name.startswith("fetch-")]
