@@ -28,6 +28,7 @@ MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 200_000
 MAX_NESTING = 100
 MAX_OPERATORS = 1_000  # each may be a level of the tree
+MAX_PIVOTS = 16  # each is taken apart by the parser at more than linear cost
 MAX_LAMBDAS = 8  # inside each other: what DuckDB needs to type them doubles with each
 MAX_DIGITS = 400  # a double has no more before its point
 
@@ -67,6 +68,8 @@ _BREAKS = {
     *(TokenType.COMMA, TokenType.AND, TokenType.OR, TokenType.SELECT, TokenType.FROM, TokenType.WHERE, TokenType.ON),
     *(TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.SEMICOLON),
 }
+# They would tell where the local DuckDB keeps its files.
+_ABOUT_THE_MACHINE = frozenset({"current_setting", "getenv", "getvariable"})
 _WRITES = (
     exp.Insert,
     exp.Update,
@@ -99,6 +102,8 @@ def parse(sql: str) -> exp.Query:
     except TokenError as exc:
         raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
     _check_size(tokens)
+    if sum(token.token_type in (TokenType.PIVOT, TokenType.UNPIVOT) for token in tokens) > MAX_PIVOTS:
+        raise StatementTooComplex(f"the statement has more than {MAX_PIVOTS} PIVOTs", hint="split it into views")
     try:
         parser = Dialect.get_or_raise("duckdb").parser()
         statements = [each for each in parser.parse(_numbered(tokens), sql) if each is not None]
@@ -204,6 +209,9 @@ def _query(statement: exp.Expr) -> exp.Query:
     if isinstance(statement, exp.Values):
         statement = exp.select("*").from_(statement)
     if isinstance(statement, exp.Query):
+        for node in statement.find_all(exp.Anonymous):
+            if node.name.lower() in _ABOUT_THE_MACHINE:
+                raise NotSupportedError(f"the function {node.name} is not available here")
         for node in statement.find_all(*_WRITES, exp.Into, exp.Lock):
             raise ReadOnlyError(f"{node.key.upper()} inside a query would write or lock", hint="only queries run here")
         _check_lambdas(statement)
