@@ -209,9 +209,9 @@ def _query(statement: exp.Expr) -> exp.Query:
     if isinstance(statement, exp.Values):
         statement = exp.select("*").from_(statement)
     if isinstance(statement, exp.Query):
-        for node in statement.find_all(exp.Anonymous):
-            if node.name.lower() in _ABOUT_THE_MACHINE:
-                raise NotSupportedError(f"the function {node.name} is not available here")
+        for call in statement.find_all(exp.Anonymous):
+            if call.name.lower() in _ABOUT_THE_MACHINE:
+                raise NotSupportedError(f"the function {call.name} is not available here")
         for node in statement.find_all(*_WRITES, exp.Into, exp.Lock):
             raise ReadOnlyError(f"{node.key.upper()} inside a query would write or lock", hint="only queries run here")
         _check_lambdas(statement)
