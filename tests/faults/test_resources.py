@@ -59,7 +59,7 @@ def test_memory_is_bounded(pg: str, embedded: Path, tmp_path: Path, sql: str, wa
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows, growth = map(int, done.stdout.split())
     assert rows in (MILLIONS, MILLIONS + ROWS)
-    assert growth < 250, f"{growth} MiB"
+    assert growth < 150, f"{growth} MiB"
 
 
 def open_files() -> int:
