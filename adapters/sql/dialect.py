@@ -132,6 +132,7 @@ class SourceDialect:
     set_operations: frozenset[str] = frozenset()
     aggregate_filter: bool = False
     literal_collation: Collation = Collation.BINARY  # how two string literals are compared
+    having_keys: bool = True  # HAVING may name a group key, and not only aggregates
     offset_alone: bool = False  # OFFSET without LIMIT
     max_tables: int = 200  # in one statement; above, planning alone takes long
     scalar_subquery: bool = True  # more than one row raises

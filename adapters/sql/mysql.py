@@ -149,6 +149,7 @@ MYSQL = SourceDialect(
     joins=frozenset({"INNER", "LEFT", "RIGHT", "CROSS"}),
     set_operations=frozenset({"union", "union all"}),
     max_tables=60,  # 61 in one join
+    having_keys=False,
     literal_collation=Collation.INSENSITIVE,
     literal=_literal,
     column=_column,

@@ -115,6 +115,8 @@ class QueryTranslator(ExpressionTranslator):
         projections = [self._projection(each) for each in node.expressions]
         made.set("expressions", [_aliased(typed.node, name) for name, typed in projections])
         if having := node.args.get("having"):
+            if not self.dialect.having_keys and _names_a_key(having):
+                raise Declined(Reason.NOT_WHITELISTED, "HAVING over a group key")
             made.set("having", exp.Having(this=self.boolean(having.this)))
         distinct = node.args.get("distinct")
         if distinct:
@@ -342,6 +344,11 @@ def _require_no_constant(key: exp.Expr) -> None:
     inner = inner.this.unnest() if isinstance(inner, exp.Neg) else inner
     if isinstance(inner, (exp.Literal, exp.Null, exp.Boolean)):
         raise Declined(Reason.NOT_WHITELISTED, "sorting or grouping by a constant")
+
+
+def _names_a_key(having: exp.Having) -> bool:
+    columns = having.find_all(exp.Column)
+    return any(column.find_ancestor(exp.AggFunc, exp.Query, exp.Having) is having for column in columns)
 
 
 def _aliased(node: exp.Expr, name: str) -> exp.Alias:
