@@ -138,8 +138,8 @@ class SQLiteAdapter:
             return None
         first = [each.first_value() for each in known] or [exp.Literal.number(1)]
         checked = [each.checked(_column(name)) for each, name in zip(known, names, strict=True)]
-        rows = exp.select(*(checked or [exp.Literal.number(1)])).from_(query.copy().subquery("q"))
-        sql = exp.union(exp.select(*first), rows, distinct=False, copy=False).sql("sqlite")
+        rows = exp.select(*(checked or [exp.Literal.number(1)]), copy=False).from_(query.subquery("q"), copy=False)
+        sql = exp.union(exp.select(*first, copy=False), rows, distinct=False, copy=False).sql("sqlite")
         return Partition(query.sql("sqlite"), _Fetch(query, sql, names, schema, known))
 
     # --- reading -----------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
@@ -52,10 +53,11 @@ class OutputColumn:
 
 
 #: alias (as in the tree) -> column name in lower case -> the column
-Scope = dict[str, dict[str, OutputColumn]]
+Scope = dict[str, Mapping[str, OutputColumn]]
 
 
-def base_columns(columns: Iterable[Column]) -> dict[str, OutputColumn]:
+@lru_cache(1024)
+def base_columns(columns: tuple[Column, ...]) -> Mapping[str, OutputColumn]:
     """A base table as a relation in scope."""
     return {
         each.name.lower(): OutputColumn(

@@ -123,4 +123,4 @@ def _relation(fragment: Fragment, columns: Sequence[tuple[str, str]]) -> exp.Exp
         else exp.column(exp.to_identifier(name, quoted=True))
         for name, type_ in columns
     ]
-    return exp.Subquery(this=exp.Select(expressions=items).from_(table))
+    return exp.Subquery(this=exp.Select(expressions=items).from_(table, copy=False))

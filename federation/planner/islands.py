@@ -75,7 +75,7 @@ class Placer:
         except Declined as exc:
             self._note(query, exc)
             return None
-        return exp.select("*").from_(relation)
+        return exp.select("*").from_(relation, copy=False)
 
     def _note(self, query: exp.Query, exc: Declined) -> None:
         note = Note(_label(query), "local", exc.reason, exc.detail)
