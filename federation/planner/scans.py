@@ -123,7 +123,7 @@ class ScanPlacer:
         alias = relation.alias_or_name
         names = columns_of(select, alias)
         query = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True), alias) for name in names])
-        query = query.from_(relation, copy=True)
+        query = query.from_(relation.copy(), copy=False)
         if alias not in filters.null_extended(select):
             about = [each for each in filters.where_conjuncts(select) if filters.tables_of(each) == {alias}]
             filters.set_where(query, [each.copy() for each in about if not each.find(exp.Query)])
