@@ -40,10 +40,14 @@ class Mortal:
         self._command = Path(f"/proc/{self._pid}/cmdline").read_bytes().split(b"\0")[:-1]
         self._owner = Path(f"/proc/{self._pid}").stat()
 
-    def kill(self) -> None:
+    def _signal(self, signum: signal.Signals) -> None:
+        """To every process of the server; its workers come and go by themselves."""
         for pid in self._processes():
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signum)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
         if self._again is not None:
             self._again.wait()
         eventually(lambda: not self._processes())
@@ -53,12 +57,10 @@ class Mortal:
         os.kill(int(self.server.run(sql)), signal.SIGKILL)
 
     def freeze(self) -> None:
-        for pid in self._processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def start(self) -> None:
         for left in ("data/postmaster.pid", "server.pid", "s"):
