@@ -54,10 +54,6 @@ def exact_average(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
     return exp.Div(this=as_double(exp.Sum(this=total)), expression=exp.Count(this=count), typed=True, safe=False)
 
 
-def trim_spaces(node: exp.Expr, given: Sequence[Typed]) -> exp.Expr:
-    return exp.Trim(this=given[0].node, position=node.args.get("position"))
-
-
 def _twice(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
     return node, node.copy()
 
@@ -135,4 +131,13 @@ LENGTH = (Signature((Kind.TEXT,), INT64, same_node),)
 ROUND = (
     Signature((Kind.DECIMAL,), rounded, same_node),
     Signature((Kind.DECIMAL, literal_from(0)), rounded, same_node),
+)
+SUM = (
+    Signature((Kind.INT,), SqlType(Kind.INT, bits=128), aggregate),
+    Signature((Kind.DECIMAL,), first, aggregate),
+    Signature((Kind.DOUBLE,), Kind.DOUBLE, aggregate),
+)
+AVERAGE = (
+    Signature((EXACT_NUMBER,), Kind.DOUBLE, exact_average),
+    Signature((Kind.DOUBLE,), Kind.DOUBLE, aggregate),
 )

@@ -14,16 +14,16 @@ from sqlglot import exp
 
 from adapters.base import Collation, Column
 from adapters.sql.common import (
+    AVERAGE,
     COUNT,
-    EXACT_NUMBER,
     LENGTH,
     ROUND,
     SUBSTRING,
+    SUM,
     TEMPORAL,
     aggregate,
     arithmetic,
     combined,
-    exact_average,
     first,
     float_division,
     nonzero_int,
@@ -131,15 +131,8 @@ MYSQL = SourceDialect(
     },
     aggregates={
         "count": COUNT,
-        "sum": (
-            Signature((Kind.INT,), SqlType(Kind.INT, bits=128), aggregate),
-            Signature((Kind.DECIMAL,), first, aggregate),
-            Signature((Kind.DOUBLE,), Kind.DOUBLE, aggregate),
-        ),
-        "avg": (
-            Signature((EXACT_NUMBER,), Kind.DOUBLE, exact_average),
-            Signature((Kind.DOUBLE,), Kind.DOUBLE, aggregate),
-        ),
+        "sum": SUM,
+        "avg": AVERAGE,
         "min": _EXTREME,
         "max": _EXTREME,
     },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from adapters.sql.dialect import Declined, Reason, SourceDialect
+from adapters.sql.expressions import quoted_column
 from adapters.sql.queries import PushedPredicate, table_scope, translate_conjunct
 from catalog.model import CatalogTable, Source
 from federation.planner import filters
@@ -210,7 +211,9 @@ def columns_of(select: exp.Select, alias: str) -> list[str]:
 
 def _island(group: Group, names: dict[tuple[str, str], str]) -> exp.Select:
     """The group as a query of its own, in DuckDB's dialect and without its conditions."""
-    items: list[exp.Expr] = [exp.alias_(_column(name, alias), out, quoted=True) for (alias, name), out in names.items()]
+    items: list[exp.Expr] = [
+        exp.alias_(quoted_column(name, alias), out, quoted=True) for (alias, name), out in names.items()
+    ]
     made = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "one", quoted=True)])
     first, *others = group.inner
     made.set("from_", exp.From(this=first.copy()))
@@ -258,7 +261,7 @@ def _with_head(inner: exp.Select, head: exp.Select) -> exp.Select:
 def _replace_columns(select: exp.Select, names: dict[tuple[str, str], str], alias: str, aliases: set[str]) -> None:
     for column in list(select.find_all(exp.Column)):
         if column.table in aliases:
-            column.replace(_column(names[column.table, column.name], alias))
+            column.replace(quoted_column(names[column.table, column.name], alias))
 
 
 def _replace_relations(select: exp.Select, group: Group, relation: exp.Expr) -> None:
@@ -267,7 +270,3 @@ def _replace_relations(select: exp.Select, group: Group, relation: exp.Expr) -> 
     for join in list(select.args.get("joins") or []):
         if any(join.this is other for other in others):
             join.pop()
-
-
-def _column(name: str, table: str) -> exp.Column:
-    return exp.column(exp.to_identifier(name, quoted=True), exp.to_identifier(table, quoted=True))

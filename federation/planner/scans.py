@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from adapters.base import Column, Predicate
+from adapters.duck_types import quoted
 from adapters.errors import RequiredFilterMissing
 from adapters.sql.dialect import Reason
 from catalog.model import CatalogTable
@@ -101,7 +102,7 @@ class ScanPlacer:
             if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
                 stage = self._stage(part.args["query"].unnest())
                 part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
-                key = f"SELECT DISTINCT COLUMNS(*) FROM {_quoted(stage.name)} ORDER BY ALL"
+                key = f"SELECT DISTINCT COLUMNS(*) FROM {quoted(stage.name)} ORDER BY ALL"
                 scan.runtime_filters.append(RuntimeFilter(column.name, stage.name, key))
                 return True
             other = _other_side(part, relation, column)
@@ -111,7 +112,7 @@ class ScanPlacer:
             if source is None or (isinstance(source, exp.Table) and source.name in blocked):
                 continue
             stage_name = self._keep(select, source)
-            keys = f"SELECT DISTINCT {_quoted(other.name)} FROM {_quoted(stage_name)} ORDER BY ALL"
+            keys = f"SELECT DISTINCT {quoted(other.name)} FROM {quoted(stage_name)} ORDER BY ALL"
             scan.runtime_filters.append(RuntimeFilter(column.name, stage_name, keys))
             return True
         return False
@@ -206,7 +207,3 @@ def _missing_filter(found: CatalogTable, columns: list[Column]) -> RequiredFilte
 
 def _alias(name: str) -> exp.TableAlias:
     return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql("duckdb")
