@@ -32,6 +32,7 @@ from federation.parse import parse
 from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
 from federation.planner.nodes import Plan
+from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.positions import placed
 from federation.slots import DEFAULT_SIZE, Slots
@@ -118,8 +119,9 @@ class Engine:
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
     ) -> Result:
-        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole tables. A
-        `cancel` of the caller's may come before there is a result."""
+        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
+        `options={"disable": [...]}` plans without the named optimisations. A `cancel` of the caller's may come before
+        there is a result."""
         planned = self.plan(sql, params, options=options)
         cancel = cancel or CancelToken()
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
@@ -148,7 +150,7 @@ class Engine:
     def plan(self, sql: str, params: Parameters = None, *, options: Mapping[str, Any] | None = None) -> Planned:
         """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
         try:
-            return self._plan(sql, params, pushdown=bool((options or {}).get("pushdown", True)))
+            return self._plan(sql, params, read_options(options or {}))
         except RecursionError as exc:
             raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
         except Error as exc:
@@ -180,7 +182,7 @@ class Engine:
         self._running.add(execution)
         return execution
 
-    def _plan(self, sql: str, params: Parameters, *, pushdown: bool) -> Planned:
+    def _plan(self, sql: str, params: Parameters, optimizations: Optimizations) -> Planned:
         bound = self._binder.bind(substitute(parse(sql), params))
         columns = self._typed(bound)
         schema = self._local.arrow_schema(columns)
@@ -189,7 +191,7 @@ class Engine:
             node._meta = None  # positions have served, and every copy of the tree would copy them
         fold_now(bound.query)
         normalized = normalize(bound.query, known, self._local.evaluate)
-        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, pushdown=pushdown)
+        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations)
         return Planned(plan, schema, bound.tables)
 
     def _typed(self, bound: Bound) -> Sequence[tuple[str, str]]:

@@ -13,6 +13,7 @@ from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.queries import translate_query
 from catalog.model import CatalogTable, Source
 from federation.planner.nodes import Fragment, LocalScan, Note, RemoteQuery, TableScan
+from federation.planner.optimizations import Optimizations
 
 
 class Describer(Protocol):
@@ -26,9 +27,9 @@ class Describer(Protocol):
 class Fragments:
     """Collects the fragments of one plan; `tables` maps the identifiers of the tree to catalog tables."""
 
-    def __init__(self, tables: Mapping[str, CatalogTable], describer: Describer, *, pushdown: bool) -> None:
+    def __init__(self, tables: Mapping[str, CatalogTable], describer: Describer, optimizations: Optimizations) -> None:
         self.tables = tables
-        self.pushdown = pushdown
+        self.optimizations = optimizations
         self.made: list[Fragment] = []
         self.local_scans: list[LocalScan] = []
         self._describer = describer
@@ -36,7 +37,7 @@ class Fragments:
     def dialect(self, source: Source) -> SourceDialect | None:
         """The dialect of a source that takes whole queries."""
         adapter = source.adapter
-        return adapter.dialect if self.pushdown and isinstance(adapter, SupportsQuery) else None
+        return adapter.dialect if self.optimizations.pushdown and isinstance(adapter, SupportsQuery) else None
 
     def tables_of(self, source: Source) -> dict[str, Table]:
         return {key: each.table for key, each in self.tables.items() if each.source.name == source.name}

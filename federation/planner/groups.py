@@ -13,6 +13,7 @@ from catalog.model import CatalogTable, Source
 from federation.planner import filters
 from federation.planner.fragments import Fragments
 from federation.planner.nodes import Note
+from federation.planner.optimizations import Optimization
 
 
 @dataclass
@@ -61,6 +62,8 @@ class GroupPlacer:
             while any(self._merge(groups, each) for each in conditions):
                 pass
             for group in [each for each in groups if not each.extended]:
+                if not self._joins(group.source):
+                    continue
                 self._take_left_joins(select, groups, group)
         return groups
 
@@ -69,6 +72,8 @@ class GroupPlacer:
         aliases = filters.tables_of(condition)
         touched = [group for group in groups if group.aliases & aliases]
         if len(touched) != 2 or touched[0].source is not touched[1].source or any(each.extended for each in touched):
+            return False
+        if not self._joins(touched[0].source):
             return False
         first, second = touched
         joined = Group(first.source, first.dialect, first.inner + second.inner)
@@ -114,6 +119,8 @@ class GroupPlacer:
                 kept.append(part)
                 continue
             try:
+                if not self._on(Optimization.FILTER_PUSHDOWN, group.source):
+                    raise Declined(Reason.PUSHDOWN_OFF, Optimization.FILTER_PUSHDOWN)
                 pushed = self._verdict(group, part)
             except Declined as exc:
                 group.notes.append(Note(part.sql("duckdb"), "local", exc.reason, exc.detail))
@@ -137,6 +144,13 @@ class GroupPlacer:
         if not pushed.exact and len(filters.tables_of(part)) > 1:
             raise Declined(Reason.DYNAMIC_TYPE, part.sql("duckdb"))
         return pushed
+
+    def _joins(self, source: Source) -> bool:
+        """A join whose condition stays here would be a cross product there."""
+        return self._on(Optimization.JOIN_PUSHDOWN, source) and self._on(Optimization.FILTER_PUSHDOWN, source)
+
+    def _on(self, optimization: Optimization, source: Source) -> bool:
+        return self.fragments.optimizations.on(optimization, source.name)
 
     def _exact(self, group: Group, part: exp.Expr) -> bool:
         try:
@@ -167,7 +181,7 @@ class GroupPlacer:
         single = len(group.tables) == 1
         names = {(a, c): c if single else f"{a}_{c}" for a, columns in needed.items() for c in columns}
         inner = _island(group, names)
-        if head is not None:
+        if head is not None and self._on(Optimization.TOPN_PUSHDOWN, group.source):
             try:
                 self._send(select, group, _with_head(inner, head), names)
                 group.notes.append(Note("LIMIT", "pushed", Reason.EXACT))

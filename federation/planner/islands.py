@@ -18,6 +18,7 @@ from federation.planner.aggregates import split_aggregation
 from federation.planner.fragments import Fragments
 from federation.planner.groups import GroupPlacer
 from federation.planner.nodes import Note
+from federation.planner.optimizations import Optimization
 
 
 class Placer:
@@ -65,9 +66,12 @@ class Placer:
         source = next(iter(sources.values()))
         return source if len(sources) == 1 and self.fragments.dialect(source) else None
 
+    def _on(self, optimization: Optimization, source: Source) -> bool:
+        return self.fragments.optimizations.on(optimization, source.name)
+
     def _whole(self, query: exp.Query) -> exp.Query | None:
         source = self._single_source(query)
-        if source is None:
+        if source is None or not self._on(Optimization.QUERY_PUSHDOWN, source):
             return None
         try:
             translated = self.fragments.translate(source, query)
@@ -101,8 +105,10 @@ class Placer:
         """GROUP BY and the aggregates at the source, what is computed from them here."""
         inputs = [each for clause in ("from_", "joins", "where") for each in _parts(select, clause)]
         source = self._single_source(*inputs) if _aggregates(select) else None
-        split = split_aggregation(select) if source is not None else None
-        if split is None or source is None:
+        if source is None or not self._on(Optimization.AGGREGATE_PUSHDOWN, source):
+            return False
+        split = split_aggregation(select)
+        if split is None:
             return False
         try:
             translated = self.fragments.translate(source, split.inner)

@@ -11,6 +11,7 @@ from catalog.model import CatalogTable
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import Note, Plan
+from federation.planner.optimizations import ALL, Optimizations
 from federation.planner.scans import ScanPlacer
 
 
@@ -20,16 +21,15 @@ def make_plan(
     normalized: exp.Query | None,
     tables: Mapping[str, CatalogTable],
     describer: Describer,
-    *,
-    pushdown: bool = True,
+    optimizations: Optimizations,
 ) -> Plan:
     """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is
     None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
-        fragments = Fragments(tables, describer, pushdown=pushdown)
+        fragments = Fragments(tables, describer, optimizations)
         try:
             plan = _plan(columns, normalized, fragments)
-            if not pushdown:
+            if not optimizations.pushdown:
                 plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
             return plan
         except Declined as exc:
@@ -37,7 +37,7 @@ def make_plan(
             _close(fragments)
     else:
         note = Note("the query", "local", Reason.NOT_WHITELISTED, "a form that is fetched table by table")
-    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, pushdown=False))
+    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, Optimizations(ALL)))
     plan.notes.append(note)
     return plan
 

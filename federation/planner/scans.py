@@ -17,6 +17,7 @@ from federation.planner import filters
 from federation.planner.fragments import Fragments, plan_scan, to_sql
 from federation.planner.groups import columns_of
 from federation.planner.nodes import LocalScan, Note, RuntimeFilter, Stage, TableScan
+from federation.planner.optimizations import Optimization
 from federation.planner.predicates import to_predicates
 
 
@@ -78,14 +79,18 @@ class ScanPlacer:
             elif about:
                 notes.append(Note(part.sql("duckdb"), "local", Reason.NOT_WHITELISTED))
         scan = self.fragments.scan(found, columns, conditions, notes)
-        if select is not None and complete and self.fragments.pushdown:
+        if select is not None and complete and self._on(Optimization.LIMIT_PUSHDOWN, found):
             scan.limit = _limit(select)
         return scan
 
     def _offered(self, predicates: list[Predicate], found: CatalogTable) -> list[Predicate]:
         """What the source is offered; with pushdown off, no more than it requires."""
         required = {column.name for column in found.table.columns if column.required_filter}
-        return [each for each in predicates if self.fragments.pushdown or each.column in required]
+        offered = self._on(Optimization.FILTER_PUSHDOWN, found)
+        return [each for each in predicates if offered or each.column in required]
+
+    def _on(self, optimization: Optimization, found: CatalogTable) -> bool:
+        return self.fragments.optimizations.on(optimization, found.source.name)
 
     # --- required filters ------------------------------------------------------------------------------------------
 
