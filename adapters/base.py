@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -114,10 +114,35 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a source expects to return; None where it cannot tell."""
+    """What a source expects to return; None where it cannot tell. `bytes` are those of all rows as they travel, by the
+    source's own estimate of their width. `cost` is in the source's own units: it compares within one source only."""
 
     rows: float | None = None
     bytes: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What a source knows of the values of a column, None where it does not. All of it may be old or a sample's: good
+    for guessing sizes, never for leaving rows out. `minimum` and `maximum` are Python values of the column's type,
+    of numbers and dates only; `bytes` is the average width."""
+
+    distinct: float | None = None
+    null_fraction: float | None = None
+    minimum: Any = None
+    maximum: Any = None
+    bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatistics:
+    """What a source knows of a table. `bytes` is its size as it is stored; `columns` has the known ones, by their
+    exact names."""
+
+    rows: float | None = None
+    bytes: float | None = None
+    columns: Mapping[str, ColumnStatistics] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,3 +260,21 @@ class SupportsLocalScan(Protocol):
 
     def local_paths(self) -> tuple[str, ...]:
         """The directories and files that DuckDB must be allowed to open."""
+
+
+@runtime_checkable
+class SupportsEstimate(Protocol):
+    """A source whose optimizer can be asked."""
+
+    def estimate(self, query: exp.Query) -> Estimate:
+        """What the source's own optimizer expects of a query in its dialect (the same trees as `plan_query`), by its
+        EXPLAIN: nothing is run. Raises the source's error."""
+
+
+@runtime_checkable
+class SupportsStatistics(Protocol):
+    """A source that knows how much its tables hold."""
+
+    def statistics(self, table: TableName) -> TableStatistics:
+        """From the source's catalog, never by reading the table (a bounded, cheap probe such as max(rowid) is
+        allowed). Raises TableNotFound, or the source's error."""

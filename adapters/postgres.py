@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import CancelToken, Estimate, Partition, Scan, ScanRequest, Table, TableName
+from adapters.base import CancelToken, Estimate, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
@@ -42,6 +42,7 @@ from adapters.postgres_schema import (
     verify_sql,
 )
 from adapters.postgres_session import Server, Session, borrowed, started
+from adapters.postgres_statistics import explain_sql, parse_estimate, parse_statistics, statistics_sql
 from adapters.postgres_types import Misfit
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.postgres import POSTGRES
@@ -49,6 +50,7 @@ from adapters.sql.scan import scan_query
 
 CONCURRENCY = 8
 _DESCRIBERS = 2
+_ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
 _UNBOUNDED = 1 << 30
 _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
 _NUMBER_CAST = "::double precision or ::text"
@@ -73,25 +75,28 @@ class PostgresAdapter:
             raise CatalogError("uri is missing", hint='uri = "postgresql://user@host:5432/database"', source=name)
         limits = options.get("limits") or {}
         self._faults = Faults(name, uri)
-        self._server = Server(uri, self.default_schema, limits.get("timeout"), self._faults)
+        timeout = limits.get("timeout")
+        self._server = Server(uri, self.default_schema, timeout, self._faults)
+        self._adviser = Server(uri, self.default_schema, min(timeout or _ADVICE_SECONDS, _ADVICE_SECONDS), self._faults)
         size = limits.get("concurrency") or CONCURRENCY
         self._readers: Pool[Session] = Pool(self._server.open, Session.close, size)
         # Apart from the readers, which may all wait for a consumer that first wants to know a table or needs a
         # snapshot.
         self._describers: Pool[Session] = Pool(self._server.open, Session.close, _DESCRIBERS)
+        self._advisers: Pool[Session] = Pool(self._adviser.open, Session.close, _DESCRIBERS)
         self._exporters: Pool[Session] = Pool(self._server.open, Session.close, _UNBOUNDED)
         self._described: dict[TableName, Described] = {}
 
     # --- metadata ----------------------------------------------------------------------------------------------
 
     def list_tables(self) -> Iterable[TableName]:
-        return parse_tables(self._ask(LIST_TABLES))
+        return parse_tables(self._ask(self._describers, LIST_TABLES))
 
     def get_table(self, name: TableName) -> Table:
         return self._describe(name).table
 
     def _describe(self, name: TableName) -> Described:
-        text = self._ask(describe_sql(name))
+        text = self._ask(self._describers, describe_sql(name))
         if text is None:
             self._described.pop(name, None)
             raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
@@ -101,14 +106,18 @@ class PostgresAdapter:
     def _known(self, name: TableName) -> Described:
         return self._described.get(name) or self._describe(name)
 
-    def _ask(self, sql: str) -> Any:
+    def statistics(self, table: TableName) -> TableStatistics:
+        known = self._known(table).table
+        return parse_statistics(known, self._ask(self._advisers, statistics_sql(table)))
+
+    def _ask(self, pool: Pool[Session], sql: str) -> Any:
         answers: list[Any] = []
 
         def ask(session: Session) -> None:
             with self._faults.translated():
                 answers.append(session.value(sql))
 
-        with borrowed(self._describers, CancelToken(), ask):
+        with borrowed(pool, CancelToken(), ask):
             return answers[0]
 
     # --- planning ----------------------------------------------------------------------------------------------
@@ -141,6 +150,10 @@ class PostgresAdapter:
         snapshot = _Snapshot(self._exporters, self._faults, tables, self.name) if len(statements) > 1 else None
         partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
         return Scan(partitions, arriving, close=snapshot.close) if snapshot else Scan(partitions, arriving)
+
+    def estimate(self, query: exp.Query) -> Estimate:
+        query = with_stand_ins(query.copy(), self._known, self.default_schema)
+        return parse_estimate(self._ask(self._advisers, explain_sql(query)))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -222,9 +235,10 @@ class PostgresAdapter:
         return ConversionError(f'column "{column}": {misfit.reason}', hint=hint, source=self.name)
 
     def close(self) -> None:
-        for pool in (self._readers, self._describers, self._exporters):
+        for pool in (self._readers, self._describers, self._advisers, self._exporters):
             pool.close()
         self._server.close()
+        self._adviser.close()
 
 
 def _checked(

@@ -7,6 +7,9 @@
         @pytest.fixture
         def vanishing(self, adapter): ...       # a third table with the rows of PEOPLE, and a function that drops it
 
+        @pytest.fixture
+        def analyzed(self, adapter): ...        # the adapter after its ANALYZE, if its source has that
+
 The columns of `people` are made of the source's own types: a 64-bit integer, text, a double, a date, text.
 `tests.adapters.oracle` is also for an adapter's own tests.
 """
@@ -30,8 +33,10 @@ from adapters.base import (
     Predicate,
     PredicateOp,
     ScanRequest,
+    SupportsEstimate,
     SupportsLocalScan,
     SupportsQuery,
+    SupportsStatistics,
     Table,
     TableName,
 )
@@ -101,6 +106,10 @@ class AdapterConformance:
     @pytest.fixture
     def vanishing(self, adapter: Adapter) -> tuple[TableName, Callable[[], None]]:
         raise NotImplementedError("a conformance class provides the fixture `vanishing`")
+
+    @pytest.fixture
+    def analyzed(self, adapter: Adapter) -> Adapter:
+        return adapter
 
     @pytest.fixture
     def table(self, adapter: Adapter) -> TableName:
@@ -276,6 +285,8 @@ class AdapterConformance:
         for ability, members in (
             (SupportsQuery, ("dialect", "plan_query")),
             (SupportsLocalScan, ("local_sql", "local_paths")),
+            (SupportsEstimate, ("estimate",)),
+            (SupportsStatistics, ("statistics",)),
         ):
             present = [member for member in members if hasattr(adapter, member)]
             assert present == (list(members) if isinstance(adapter, ability) else [])
@@ -304,6 +315,67 @@ class AdapterConformance:
             assert scan is not None
             read_all(adapter, scan)
         assert caught.value.source == adapter.name
+
+    # --- what to expect
+
+    def test_an_estimate(self, analyzed: Adapter) -> None:
+        """Asked of queries like those of an island, about a whole table and about one row of it."""
+        if not isinstance(analyzed, SupportsEstimate):
+            assert not hasattr(analyzed, "estimate")
+            return
+        assert isinstance(analyzed, SupportsQuery)
+        numbers = analyzed.estimate(_select(analyzed, "numbers", "n"))
+        one = exp.EQ(this=exp.column("id", quoted=True), expression=exp.Literal.number(4))
+        person = analyzed.estimate(_select(analyzed, "people", "id").where(one))
+        count = self.numbers.num_rows
+        assert numbers.rows is not None and count / 2 <= numbers.rows <= count * 2
+        assert numbers.bytes is None or numbers.rows <= numbers.bytes <= numbers.rows * 100
+        assert person.rows is not None and 0 <= person.rows <= 3
+
+    def test_an_estimate_of_what_the_source_refuses_is_a_typed_error(self, analyzed: Adapter) -> None:
+        if isinstance(analyzed, SupportsEstimate):
+            assert isinstance(analyzed, SupportsQuery)
+            for table, column in (("numbers", "no_such_column"), ("no_such_table", "n")):
+                with pytest.raises(Error) as caught:
+                    analyzed.estimate(_select(analyzed, table, column))
+                assert caught.value.source == analyzed.name
+
+    def test_statistics(self, analyzed: Adapter) -> None:
+        """What is said of a column is right; nothing need be said."""
+        if not isinstance(analyzed, SupportsStatistics):
+            assert not hasattr(analyzed, "statistics")
+            return
+        for name, table in (("numbers", self.numbers), ("people", self.people)):
+            found = analyzed.statistics(TableName(analyzed.default_schema, name))
+            assert found.rows is None or table.num_rows / 2 <= found.rows <= table.num_rows * 2
+            assert found.bytes is None or found.bytes > 0
+            assert set(found.columns) <= set(table.column_names)
+            for column, known in found.columns.items():
+                values = [value for value in table[column].to_pylist() if value is not None]
+                numeric = not pa.types.is_string(table.schema.field(column).type)
+                assert known.minimum == (min(values) if numeric and known.minimum is not None else None)
+                assert known.maximum == (max(values) if numeric and known.maximum is not None else None)
+                missing = table.num_rows - len(values)
+                assert known.null_fraction is None or abs(known.null_fraction * table.num_rows - missing) < 1
+                distinct = len(set(values))
+                assert known.distinct is None or distinct / 2 <= known.distinct <= distinct * 2
+                assert known.bytes is None or 0 < known.bytes < 100
+
+    def test_statistics_of_an_unknown_table(self, analyzed: Adapter) -> None:
+        if isinstance(analyzed, SupportsStatistics):
+            with pytest.raises(TableNotFound) as caught:
+                analyzed.statistics(TableName(analyzed.default_schema, "no_such_table"))
+            assert caught.value.source == analyzed.name
+
+
+def _select(adapter: SupportsQuery, table: str, column: str) -> exp.Select:
+    """A query over a table of the default schema, as a tree in the dialect of its source."""
+    assert hasattr(adapter, "default_schema")
+    source = exp.table_(table, db=adapter.default_schema, quoted=True)
+    query = exp.select(exp.column(column, quoted=True)).from_(source).sql(dialect=adapter.dialect.name)
+    parsed = sqlglot.parse_one(query, dialect=adapter.dialect.name)
+    assert isinstance(parsed, exp.Select)
+    return parsed
 
 
 def _island(table: Table, dialect: str) -> exp.Select:

@@ -19,13 +19,17 @@ from sqlglot import exp
 from adapters.base import (
     Adapter,
     CancelToken,
+    Estimate,
     Partition,
     Scan,
     ScanRequest,
+    SupportsEstimate,
     SupportsLocalScan,
     SupportsQuery,
+    SupportsStatistics,
     Table,
     TableName,
+    TableStatistics,
 )
 
 
@@ -94,9 +98,27 @@ class _LocalScans(RecordingAdapter):
         return paths
 
 
+class _Estimates(RecordingAdapter):
+    def estimate(self, query: exp.Query) -> Estimate:
+        estimate: Estimate = self.inner.estimate(query)
+        return estimate
+
+
+class _Statistics(RecordingAdapter):
+    def statistics(self, table: TableName) -> TableStatistics:
+        statistics: TableStatistics = self.inner.statistics(table)
+        return statistics
+
+
+_ABILITIES: dict[type, type[RecordingAdapter]] = {
+    SupportsQuery: _Queries,
+    SupportsLocalScan: _LocalScans,
+    SupportsEstimate: _Estimates,
+    SupportsStatistics: _Statistics,
+}
+
+
 def record(adapter: Adapter) -> RecordingAdapter:
-    if isinstance(adapter, SupportsQuery):
-        return _Queries(adapter)
-    if isinstance(adapter, SupportsLocalScan):
-        return _LocalScans(adapter)
-    return RecordingAdapter(adapter)
+    wrappers = [wrapper for ability, wrapper in _ABILITIES.items() if isinstance(adapter, ability)]
+    kind: type[RecordingAdapter] = type("Recording", (*wrappers, RecordingAdapter), {})
+    return kind(adapter)

@@ -62,6 +62,11 @@ class TestPostgres(AdapterConformance):
         run_sql(uri, f"DROP TABLE IF EXISTS passing; CREATE TABLE passing {_COLUMNS};\n" + copy_of(PEOPLE, "passing"))
         return TableName("public", "passing"), lambda: void(run_sql(uri, "DROP TABLE passing"))
 
+    @pytest.fixture
+    def analyzed(self, uri: str, adapter: PostgresAdapter) -> PostgresAdapter:
+        run_sql(uri, "ANALYZE people, numbers")
+        return adapter
+
 
 def void(_: object) -> None:
     return None

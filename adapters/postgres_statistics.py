@@ -1,0 +1,124 @@
+"""What PostgreSQL expects of a query and knows of a table: EXPLAIN without ANALYZE, pg_class and pg_stats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from math import isnan
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.base import ColumnStatistics, Estimate, Table, TableName, TableStatistics
+from adapters.postgres_schema import quoted
+
+# A table stands for itself and all that inherits from it, partitions above all. Its rows are counted as the planner of
+# PostgreSQL does: the density at the last ANALYZE, or else that of rows of usual width, times the pages of today.
+_STATISTICS = """
+WITH RECURSIVE tree (oid) AS (
+  SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = {schema} AND c.relname = {name} AND c.relkind IN ('r', 'p', 'm', 'f')
+  UNION
+  SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid
+), member AS (
+  SELECT c.oid, c.relkind, c.reltuples::float8 AS tuples, c.relpages,
+    pg_catalog.current_setting('block_size')::float8 AS block,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) END AS size,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) END AS whole
+  FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
+  WHERE c.relkind <> 'p'
+), counted AS (
+  SELECT whole, CASE
+    WHEN size = 0 THEN 0
+    WHEN tuples >= 0 AND relpages > 0 AND relkind <> 'f' THEN tuples / relpages * (size / block)
+    WHEN relkind = 'f' THEN CASE WHEN tuples > 0 THEN tuples END
+    ELSE size / block * (block - 24) / (28 + (
+      SELECT coalesce(pg_catalog.sum(CASE WHEN attlen > 0 THEN attlen ELSE 32 END), 0)
+      FROM pg_catalog.pg_attribute WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped))
+    END AS rows
+  FROM member
+)
+SELECT pg_catalog.json_build_object(
+  'rows', (SELECT CASE WHEN pg_catalog.bool_and(rows IS NOT NULL) THEN pg_catalog.sum(rows) END FROM counted),
+  'bytes', (SELECT CASE WHEN pg_catalog.bool_and(whole IS NOT NULL) THEN pg_catalog.sum(whole) END FROM counted),
+  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', s.attname, 'distinct', s.n_distinct, 'nulls', s.null_frac, 'width', s.avg_width,
+      'common', (SELECT pg_catalog.sum(f) FROM pg_catalog.unnest(s.most_common_freqs) f),
+      'values', CASE WHEN t.typcategory IN ('N', 'D') THEN s.most_common_vals::text::text[] END,
+      'bounds', CASE WHEN t.typcategory IN ('N', 'D') THEN s.histogram_bounds::text::text[] END))
+    FROM pg_catalog.pg_stats s
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = (SELECT oid FROM tree LIMIT 1) AND a.attname = s.attname
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE s.schemaname = {schema} AND s.tablename = {name}
+    AND s.inherited = ((SELECT pg_catalog.count(*) FROM tree) > 1)))::text
+"""
+
+_ALL = 0.99999  # of the rows, in floats of four bytes
+
+
+def explain_sql(query: exp.Query) -> str:
+    return f"EXPLAIN (FORMAT JSON) {query.sql('postgres')}"
+
+
+def parse_estimate(text: str) -> Estimate:
+    plan = json.loads(text)[0]["Plan"]
+    return Estimate(
+        rows=float(plan["Plan Rows"]),
+        bytes=float(plan["Plan Rows"]) * plan["Plan Width"],
+        cost=float(plan["Total Cost"]),
+    )
+
+
+def statistics_sql(name: TableName) -> str:
+    return _STATISTICS.format(schema=quoted(name.schema), name=quoted(name.name))
+
+
+def parse_statistics(table: Table, text: str) -> TableStatistics:
+    """Of a view nothing is known."""
+    found: dict[str, Any] = json.loads(text)
+    types = {column.name: column.type for column in table.columns}
+    rows = found["rows"]
+    columns = {
+        each["name"]: _column(each, types[each["name"]], rows)
+        for each in found["columns"] or []
+        if each["name"] in types
+    }
+    return TableStatistics(rows, found["bytes"], columns)
+
+
+def _column(found: Mapping[str, Any], type_: pa.DataType, rows: float | None) -> ColumnStatistics:
+    distinct = found["distinct"]
+    if distinct < 0:  # a fraction of the rows
+        distinct = -distinct * rows if rows is not None else None
+    values, bounds = found["values"] or [], found["bounds"] or []
+    # Without a histogram the common values are all there are, or nothing is known of the rest.
+    known = bounds or (found["common"] or 0) + found["nulls"] > _ALL
+    minimum, maximum = _range([*values, *bounds[:1], *bounds[-1:]], type_) if known else (None, None)
+    return ColumnStatistics(distinct or None, found["nulls"], minimum, maximum, found["width"])
+
+
+def _range(texts: Sequence[str], type_: pa.DataType) -> tuple[Any, Any]:
+    """The smallest and the largest value; None when one of them is nothing that Python has."""
+    values: list[Any] = []
+    with suppress(ValueError, InvalidOperation):
+        values = [_value(text, type_) for text in texts]
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known and len(known) == len(values) else (None, None)
+
+
+def _value(text: str, type_: pa.DataType) -> Any:
+    if pa.types.is_integer(type_):
+        return int(text)
+    if pa.types.is_floating(type_):
+        value = float(text)
+        return None if isnan(value) else value
+    if pa.types.is_decimal(type_):
+        number = Decimal(text)
+        return number if number.is_finite() else None
+    if pa.types.is_date(type_):
+        return date.fromisoformat(text)
+    return datetime.fromisoformat(text) if pa.types.is_timestamp(type_) else None
