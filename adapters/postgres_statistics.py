@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from math import isnan
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +11,7 @@ from sqlglot import exp
 
 from adapters.base import ColumnStatistics, Estimate, Table, TableName, TableStatistics
 from adapters.postgres_schema import quoted
+from adapters.statistics import extremes
 
 # A table stands for itself and all that inherits from it, partitions above all. Its rows are counted as the planner of
 # PostgreSQL does: the density at the last ANALYZE, or else that of rows of usual width, times the pages of today.
@@ -97,28 +94,5 @@ def _column(found: Mapping[str, Any], type_: pa.DataType, rows: float | None) ->
     values, bounds = found["values"] or [], found["bounds"] or []
     # Without a histogram the common values are all there are, or nothing is known of the rest.
     known = bounds or (found["common"] or 0) + found["nulls"] > _ALL
-    minimum, maximum = _range([*values, *bounds[:1], *bounds[-1:]], type_) if known else (None, None)
+    minimum, maximum = extremes([*values, *bounds[:1], *bounds[-1:]], type_) if known else (None, None)
     return ColumnStatistics(distinct or None, found["nulls"], minimum, maximum, found["width"])
-
-
-def _range(texts: Sequence[str], type_: pa.DataType) -> tuple[Any, Any]:
-    """The smallest and the largest value; None when one of them is nothing that Python has."""
-    values: list[Any] = []
-    with suppress(ValueError, InvalidOperation):
-        values = [_value(text, type_) for text in texts]
-    known = [value for value in values if value is not None]
-    return (min(known), max(known)) if known and len(known) == len(values) else (None, None)
-
-
-def _value(text: str, type_: pa.DataType) -> Any:
-    if pa.types.is_integer(type_):
-        return int(text)
-    if pa.types.is_floating(type_):
-        value = float(text)
-        return None if isnan(value) else value
-    if pa.types.is_decimal(type_):
-        number = Decimal(text)
-        return number if number.is_finite() else None
-    if pa.types.is_date(type_):
-        return date.fromisoformat(text)
-    return datetime.fromisoformat(text) if pa.types.is_timestamp(type_) else None
