@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from federation.cli.destination import Output
+    from federation.writers import Writer
 
 BINARY_FORMATS = ("arrow", "parquet")
 TEXT_FORMATS = ("table", "csv", "json", "ndjson")
 FORMATS = TEXT_FORMATS + BINARY_FORMATS
-
-
-class Writer(Protocol):
-    """Writes one result. `end` completes it; a result that failed is left without its end."""
-
-    def write(self, batch: pa.RecordBatch) -> None: ...
-
-    def end(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -38,10 +31,10 @@ def make_writer(name: str, out: Output, schema: pa.Schema, look: Look) -> Writer
 
         return TableWriter(out, schema, look)
     if name in BINARY_FORMATS:
-        from federation.cli.arrow_writers import ArrowWriter, ParquetWriter
+        from federation.writers.arrow import ArrowWriter, ParquetWriter
 
         return ArrowWriter(out, schema) if name == "arrow" else ParquetWriter(out, schema)
-    from federation.cli.text_writers import CsvWriter, JsonWriter, NdjsonWriter
+    from federation.writers.text import CsvWriter, JsonWriter, NdjsonWriter
 
     if name == "csv":
         return CsvWriter(out, schema)

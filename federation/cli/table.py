@@ -16,8 +16,8 @@ import wcwidth
 
 from federation.cli.destination import Output
 from federation.cli.formats import Look
-from federation.cli.text_writers import slices
 from federation.text import to_text
+from federation.writers.text import slices
 
 SAMPLE_ROWS = 1000
 NARROWEST = 8  # a text column is not cut below this

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from federation.cli.destination import Output
 from federation.text import json_text, to_text
+from federation.writers import Sink
 
 pc: Any = pyarrow.compute
 ROWS_AT_ONCE = 4096  # keeps a column of text far below Arrow's 2 GB per array
@@ -38,7 +38,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
 class CsvWriter:
     """A header and CRLF lines. NULL is an empty field, the empty string is `""`."""
 
-    def __init__(self, out: Output, schema: pa.Schema) -> None:
+    def __init__(self, out: Sink, schema: pa.Schema) -> None:
         self._out = out
         self._out.write((",".join(_csv(pa.array(schema.names, pa.string())).to_pylist()) + "\r\n").encode())
 
@@ -74,7 +74,7 @@ def _csv(texts: Any) -> Any:
 class NdjsonWriter:
     """One object per line."""
 
-    def __init__(self, out: Output, schema: pa.Schema) -> None:
+    def __init__(self, out: Sink, schema: pa.Schema) -> None:
         self._out = out
         names = [json.dumps(name, ensure_ascii=False) for name in unique_names(schema.names)]
         self._heads = [f"{'{' if i == 0 else ', '}{name}: " for i, name in enumerate(names)]
@@ -97,7 +97,7 @@ class NdjsonWriter:
 class JsonWriter(NdjsonWriter):
     """One array of objects, which a failed result leaves open."""
 
-    def __init__(self, out: Output, schema: pa.Schema) -> None:
+    def __init__(self, out: Sink, schema: pa.Schema) -> None:
         super().__init__(out, schema)
         self._lead = "[\n"
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from adapters.errors import NotSupportedError
-from federation.cli.destination import Output
-from federation.cli.text_writers import unique_names
+from federation.writers import Sink
+from federation.writers.text import unique_names
 
 ROW_GROUP_ROWS = 122_880  # as DuckDB writes them
 ROW_GROUP_BYTES = 64 << 20
@@ -21,7 +21,7 @@ ROW_GROUP_BYTES = 64 << 20
 class ArrowWriter:
     """The IPC stream format, readable while it is written."""
 
-    def __init__(self, out: Output, schema: pa.Schema) -> None:
+    def __init__(self, out: Sink, schema: pa.Schema) -> None:
         self._sink = _Sink(out)
         with self._sink.accepting():
             self._writer = pa.ipc.new_stream(cast(Any, self._sink), schema)
@@ -38,7 +38,7 @@ class ArrowWriter:
 class ParquetWriter:
     """Row groups of a useful size, whatever the size of the batches."""
 
-    def __init__(self, out: Output, schema: pa.Schema) -> None:
+    def __init__(self, out: Sink, schema: pa.Schema) -> None:
         for field in schema:
             _check_type(field.name, field.type)
         self._schema = pa.schema(
@@ -89,7 +89,7 @@ class _Sink:
 
     closed = False
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Sink) -> None:
         self._out = out
         self._written = 0
         self._accepts = False
