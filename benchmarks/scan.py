@@ -5,7 +5,7 @@
 Compares the federation's engine (with --direct its adapter alone, two threads), plain ADBC, and DuckDB's own postgres
 extension. Each runs in a process of its own, in turns; the rows per second are of its fastest run, the memory is the
 peak of its process. Without --uri a throw-away server is started; a server that is given keeps the table for the next
-time. The generator and the extension go into a second virtual environment, made at the first run.
+time. The extension goes into a second virtual environment, made at the first run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-import venv
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -26,7 +25,6 @@ from pathlib import Path
 
 COLUMNS = ("l_orderkey", "l_partkey", "l_suppkey", "l_quantity", "l_extendedprice", "l_discount", "l_shipdate")
 SQL = f"SELECT {', '.join(COLUMNS)} FROM lineitem"
-PACKAGES = ("duckdb==1.5.5", "duckdb-extensions", "duckdb-extension-postgres-scanner", "pyarrow", "tpchgen-cli")
 TABLE = """
 CREATE TABLE lineitem (
   l_orderkey bigint NOT NULL, l_partkey integer NOT NULL, l_suppkey integer NOT NULL, l_linenumber integer NOT NULL,
@@ -125,17 +123,21 @@ def main() -> None:
     parser.add_argument("--uri")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--direct", action="store_true")
-    parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "federation-benchmarks")
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--only", choices=list(METHODS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
         _measure(METHODS[options.only], options.uri)
         return
-    other = _environment(options.work)
+    # Not at the top: the other environment, which runs this file alone, has none of it.
+    from benchmarks.environment import WORK, peers_python
+    from tests.servers import start_postgres
+
+    options.work = options.work or WORK
+    other = peers_python(options.work)
     if options.uri:
         compare(options.uri, other, options)
         return
-    from tests.servers import start_postgres
 
     server = start_postgres()
     try:
@@ -144,13 +146,13 @@ def main() -> None:
         server.stop()
 
 
-def compare(uri: str, other: Path, options: argparse.Namespace) -> None:
-    fill(uri, other, options.scale, options.work)
+def compare(uri: str, other: str, options: argparse.Namespace) -> None:
+    fill(uri, options.scale, options.work)
     names = ["adapter" if options.direct else "federation", "ADBC", "extension"]
     best: dict[str, dict[str, float]] = {}
     for _ in range(options.repeat):
         for name in names:
-            python = str(other / "bin" / "python") if name == "extension" else sys.executable
+            python = other if name == "extension" else sys.executable
             command = [python, str(Path(__file__).resolve()), "--only", name, "--uri", uri]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             run: dict[str, float] = json.loads(done.stdout)
@@ -174,13 +176,13 @@ def _measure(method: Callable[[str], Callable[[], int]], uri: str) -> None:
     print(json.dumps({"rows": rows, "seconds": seconds, "megabytes": int(peak.split()[1]) / 1024}))
 
 
-def fill(uri: str, other: Path, scale: float, work: Path) -> None:
+def fill(uri: str, scale: float, work: Path) -> None:
     """Create and load lineitem, unless the database has it."""
     if _psql(uri, ["SELECT to_regclass('lineitem') IS NOT NULL"]) == "t":
         return
     data = work / f"scale-{scale:g}"
     if not (data / "lineitem.csv").exists():
-        generator = other / "bin" / "tpchgen-cli"
+        generator = Path(sys.executable).parent / "tpchgen-cli"
         subprocess.run(
             [generator, "csv", "--scale-factor", f"{scale:g}", "--tables=lineitem", "--output-dir", data],
             check=True,
@@ -195,15 +197,6 @@ def _psql(uri: str, commands: Iterable[str]) -> str:
     for command in commands:
         arguments += ["-c", command]
     return subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def _environment(work: Path) -> Path:
-    folder = work / "extension"
-    if not (folder / "ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        (folder / "ready").touch()
-    return folder
 
 
 if __name__ == "__main__":

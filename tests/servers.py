@@ -1,5 +1,7 @@
 """Throw-away database servers for the tests: private folder, free port, gone with the process that started them.
 
+A benchmark may keep the data: then only the private folder goes, and the next server finds the databases again.
+
 Each server runs under a warden, a small shell process in a session of its own. The warden holds one end of a pipe
 whose other end is ours: when we close it, or die in whatever way, it ends the server and removes the folder.
 """
@@ -15,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -56,11 +58,13 @@ class Server:
         """Run statements in the first database; see `run_sql`."""
         return run_sql(self.uri, script)
 
-    def create_database(self, name: str) -> str:
-        """An empty database beside the first one (dropped before, if it was there); its URI."""
+    def create_database(self, name: str, like: str | None = None) -> str:
+        """An empty database beside the first one (dropped before, if it was there); its URI. PostgreSQL can copy
+        another one, `like`."""
         with_force = " WITH (FORCE)" if self.uri.startswith("postgresql:") else ""
         quoted = f'"{name}"' if with_force else f"`{name}`"
-        self.run(f"DROP DATABASE IF EXISTS {quoted}{with_force};\nCREATE DATABASE {quoted};")
+        template = f' TEMPLATE "{like}" STRATEGY file_copy' if like else ""
+        self.run(f"DROP DATABASE IF EXISTS {quoted}{with_force};\nCREATE DATABASE {quoted}{template};")
         return self.uri.rsplit("/", 1)[0] + "/" + name
 
 
@@ -79,16 +83,23 @@ def run_sql(uri: str, script: str) -> str:
     return _client(command, script, dict(os.environ, MYSQL_PWD=unquote(parts.password or "")))
 
 
-def start_postgres() -> Server:
-    """PostgreSQL in en_US.UTF-8, where the C locale would hide collation bugs, with a session zone that is not UTC."""
+def start_postgres(kept: Path | None = None, more: Mapping[str, str] | None = None) -> Server:
+    """PostgreSQL in en_US.UTF-8, where the C locale would hide collation bugs, with a session zone that is not UTC.
+
+    `kept` is a folder whose databases outlive the server; `more` are settings of the server.
+    """
     binaries = _postgres_binaries()
     folder = _private_folder("postgres")
-    password = secrets.token_hex(12)
-    owner = _unprivileged(folder, "postgres")
-    (folder / "password").write_text(password)
-    initdb = [*owner, f"{binaries}/initdb", "-D", f"{folder}/data", "-U", USER, "--no-sync", "--encoding=UTF8"]
-    initdb += ["--locale=en_US.UTF-8", "--auth=scram-sha-256", f"--pwfile={folder}/password"]
-    _set_up(initdb, folder)
+    owner = _unprivileged(folder, "postgres", reach=kept is not None)
+    home = kept or folder
+    if not (home / "data" / "PG_VERSION").exists():
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _unprivileged(home, "postgres")
+        (home / "password").write_text(secrets.token_hex(12))
+        initdb = [*owner, f"{binaries}/initdb", "-D", f"{home}/data", "-U", USER, "--no-sync", "--encoding=UTF8"]
+        initdb += ["--locale=en_US.UTF-8", "--auth=scram-sha-256", f"--pwfile={home}/password"]
+        _set_up(initdb, folder)
+    password = (home / "password").read_text()
     port = _free_port()
     settings = {
         "listen_addresses": "127.0.0.1",
@@ -100,35 +111,46 @@ def start_postgres() -> Server:
         "max_connections": "100",
         "timezone": "America/New_York",
         "max_parallel_workers_per_gather": "0",
+        **(more or {}),
     }
-    command = [*owner, f"{binaries}/postgres", "-D", f"{folder}/data"]
+    command = [*owner, f"{binaries}/postgres", "-D", f"{home}/data"]
     for key, value in settings.items():
         command += ["-c", f"{key}={value}"]
     base = f"postgresql://{USER}:{password}@127.0.0.1:{port}"
     server = Server(folder, f"{base}/{USER}", _start(command, folder, "INT"))
-    _wait_until(server, lambda: run_sql(f"{base}/postgres", f"CREATE DATABASE {USER}"))
+    _wait_until(server, lambda: run_sql(f"{base}/postgres", "SELECT 1"))
+    if not run_sql(f"{base}/postgres", f"SELECT 1 FROM pg_database WHERE datname = '{USER}'"):
+        run_sql(f"{base}/postgres", f"CREATE DATABASE {USER}")
     return server
 
 
-def start_mariadb() -> Server:
-    """MariaDB with its usual case-insensitive collation and a session zone that is not UTC."""
+def start_mariadb(kept: Path | None = None, more: Sequence[str] = ()) -> Server:
+    """MariaDB with its usual case-insensitive collation and a session zone that is not UTC.
+
+    `kept` is a folder whose databases outlive the server; `more` are options of the server.
+    """
     folder = _private_folder("mariadb")
     password = secrets.token_hex(12)
     user = pwd.getpwuid(os.geteuid()).pw_name
-    install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", f"--user={user}", "--skip-test-db"]
-    _set_up([*install, "--auth-root-authentication-method=normal"], folder)
+    data = (kept or folder) / "data"
+    if not (data / "mysql").exists():
+        data.parent.mkdir(parents=True, exist_ok=True)
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
+        _set_up([*install, "--auth-root-authentication-method=normal"], folder)
     port = _free_port()
     init = folder / "init.sql"
     init.write_text(
-        f"CREATE DATABASE {USER};\nCREATE USER '{USER}'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+        f"CREATE DATABASE IF NOT EXISTS {USER};\n"
+        f"CREATE OR REPLACE USER '{USER}'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
         f"GRANT ALL ON *.* TO '{USER}'@'127.0.0.1' WITH GRANT OPTION;\n"
     )
     command = [shutil.which("mariadbd", path=_server_path()) or "mariadbd", "--no-defaults"]
-    command += [f"--datadir={folder}/data", f"--socket={folder}/s", f"--pid-file={folder}/server.pid"]
+    command += [f"--datadir={data}", f"--socket={folder}/s", f"--pid-file={folder}/server.pid"]
     command += [f"--user={user}", "--bind-address=127.0.0.1", f"--port={port}", f"--init-file={init}"]
     command += ["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", "--skip-name-resolve"]
     command += ["--default-time-zone=+05:30", "--max-connections=100", "--local-infile=1"]
     command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
+    command += more
     uri = f"mysql://{USER}:{password}@127.0.0.1:{port}/{USER}"
     server = Server(folder, uri, _start(command, folder, "TERM"))
     _wait_until(server, lambda: run_sql(uri, "SELECT 1"))
@@ -154,13 +176,15 @@ def _private_folder(kind: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"federation-{kind}-", dir="/tmp"))
 
 
-def _unprivileged(folder: Path, user: str) -> list[str]:
-    """The prefix that runs a command as `user`, when we are root: PostgreSQL refuses to run as root."""
+def _unprivileged(folder: Path, user: str, reach: bool = False) -> list[str]:
+    """The prefix that runs a command as `user`, when we are root: PostgreSQL refuses to run as root. With `reach` it
+    gets at a folder in root's own home."""
     if os.geteuid() != 0:
         return []
     account = pwd.getpwnam(user)
     os.chown(folder, account.pw_uid, account.pw_gid)
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    capability = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"] if reach else []
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *capability]
 
 
 def _free_port() -> int:

@@ -29,6 +29,9 @@ PRIMARY_KEYS: Mapping[str, tuple[str, ...]] = {
     "lineitem": ("l_orderkey", "l_linenumber"),
 }
 INDEXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "nation": (("n_regionkey",),),
+    "supplier": (("s_nationkey",),),
+    "customer": (("c_nationkey",),),
     "partsupp": (("ps_suppkey",),),
     "orders": (("o_custkey",),),
     "lineitem": (("l_partkey", "l_suppkey"), ("l_suppkey",)),
@@ -67,15 +70,20 @@ CHARACTERS: Mapping[str, str] = {
 SERVERS: tuple[System, ...] = ("postgres", "mariadb", "sqlite")
 
 
-def generate(folder: Path, scale: float = SCALE) -> None:
-    """Write one Parquet file per table."""
+def generate(folder: Path, scale: float = SCALE, kind: str = "parquet") -> None:
+    """Write one file per table, Parquet or CSV with a header."""
     program = str(Path(sys.executable).parent / "tpchgen-cli")
-    subprocess.run([program, "parquet", "--scale-factor", str(scale), "--output-dir", str(folder), "-q"], check=True)
+    subprocess.run([program, kind, "--scale-factor", str(scale), "--output-dir", str(folder), "-q"], check=True)
 
 
 def tables(folder: Path) -> list[CorpusTable]:
     """The tables that `generate` wrote."""
     return [_table(name, pq.read_table(folder / f"{name}.parquet")) for name in PRIMARY_KEYS]
+
+
+def definitions(folder: Path) -> dict[str, CorpusTable]:
+    """The same tables without their rows."""
+    return {name: _table(name, pq.read_schema(folder / f"{name}.parquet").empty_table()) for name in PRIMARY_KEYS}
 
 
 def _table(name: str, data: pa.Table) -> CorpusTable:
