@@ -7,26 +7,39 @@ the one type that the server prints with loss; it is cast to DOUBLE, which is no
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import CancelToken, Column, Partition, Scan, ScanRequest, Table, TableName
+from adapters.base import (
+    CancelToken,
+    Column,
+    Estimate,
+    Partition,
+    Scan,
+    ScanRequest,
+    Table,
+    TableName,
+    TableStatistics,
+)
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
     ConversionError,
     Error,
     NumericOutOfRange,
+    SourceAuthError,
     SourceChanged,
     TableNotFound,
 )
+from adapters.mysql_explain import asked, expected
 from adapters.mysql_schema import read_table, table_names
 from adapters.mysql_session import Session, parse_uri, translated
+from adapters.mysql_statistics import ADVICE_SECONDS, COLUMNS, SETTINGS, read_statistics
 from adapters.mysql_types import helpful_cast, readable, to_arrow
 from adapters.mysql_wire import RowStream
 from adapters.pool import Pool
@@ -61,23 +74,30 @@ class MySQLAdapter:
         self._zero_dates_as_null = zero_dates == "null"
         limits: Mapping[str, Any] = options.get("limits") or {}
         self._timeout: float | None = limits.get("timeout")
-        self._pool = self._new_pool(limits.get("concurrency") or _READERS)
+        self._pool = self._new_pool(self._session, limits.get("concurrency") or _READERS)
         # Apart from the readers, which may all wait for a consumer that wants to know a table first.
-        self._describing = self._new_pool(2)
+        self._describing = self._new_pool(self._session, 2)
+        self._advising = self._new_pool(self._adviser, 2)
         self._known: dict[TableName, Table] = {}
         self._lock = threading.Lock()
 
-    def _new_pool(self, size: int) -> Pool[Session]:
-        return Pool(lambda: Session(self._address, self._timeout), lambda session: session.close(), size)
+    def _new_pool(self, open_session: Callable[[], Session], size: int) -> Pool[Session]:
+        return Pool(open_session, Session.close, size)
+
+    def _session(self) -> Session:
+        return Session(self._address, self._timeout)
+
+    def _adviser(self) -> Session:
+        return Session(self._address, min(self._timeout or ADVICE_SECONDS, ADVICE_SECONDS), SETTINGS)
 
     # --- metadata ----------------------------------------------------------------------------------------------
 
     def list_tables(self) -> Iterable[TableName]:
-        with self._describer() as session:
+        with self._borrowed(self._describing) as session:
             return table_names(session.rows)
 
     def get_table(self, name: TableName) -> Table:
-        with self._describer() as session:
+        with self._borrowed(self._describing) as session:
             nulls = self._zero_dates_as_null
             found = read_table(session.rows, name, mariadb=session.is_mariadb, zero_dates_as_null=nulls)
         with self._lock:
@@ -86,6 +106,18 @@ class MySQLAdapter:
                 raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
             self._known[name] = found
         return found
+
+    def statistics(self, table: TableName) -> TableStatistics:
+        known = self._table(table)
+        with self._borrowed(self._advising) as session:
+            return self._statistics(session, known)
+
+    def _statistics(self, session: Session, table: Table) -> TableStatistics:
+        details: Iterable[tuple[Any, ...]] = ()
+        if session.is_mariadb:
+            with suppress(SourceAuthError), translated(self.name):
+                details = session.rows(COLUMNS, table.name.schema, table.name.name)
+        return read_statistics(session.rows, table, details)
 
     def _table(self, name: TableName) -> Table:
         """As it was last described. A change since then is found by the read, which then forgets the table."""
@@ -120,6 +152,13 @@ class MySQLAdapter:
             return None
         return Scan((self._partition(query, schema),), schema)
 
+    def estimate(self, query: exp.Query) -> Estimate:
+        """A second question is asked about a grouped query: how many values its keys have."""
+        prepared = self._prepared(query.copy())
+        with self._borrowed(self._advising) as session:
+            explained = session.rows(asked(prepared))
+            return expected(explained, prepared, lambda name: self._statistics(session, self._table(name)))
+
     def _is_local(self, column: Column) -> bool:
         """Where a zero date is to be NULL, the server would compare it as the date that it is not; a year it compares
         with 70 as with 1970."""
@@ -146,11 +185,12 @@ class MySQLAdapter:
             return ()
 
     def _partition(self, query: exp.Query, schema: pa.Schema) -> Partition:
-        prepared = _with_microseconds(_with_doubles(query.copy(), schema))
-        if self._has_dates_without_null(query):
-            prepared = _with_plain_null_tests(prepared)
-        sql = prepared.sql("mysql")
+        sql = self._prepared(_with_doubles(query.copy(), schema)).sql("mysql")
         return Partition(sql, _Fetch(sql, schema, tuple(_tables(query))))
+
+    def _prepared(self, query: exp.Query) -> exp.Query:
+        query = _with_microseconds(query)
+        return _with_plain_null_tests(query) if self._has_dates_without_null(query) else query
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -217,6 +257,7 @@ class MySQLAdapter:
     def close(self) -> None:
         self._pool.close()
         self._describing.close()
+        self._advising.close()
 
     def _acquire(self, pool: Pool[Session], cancel: CancelToken | None = None) -> Session:
         with translated(self.name, cancel):
@@ -225,15 +266,15 @@ class MySQLAdapter:
             return session
 
     @contextmanager
-    def _describer(self) -> Iterator[Session]:
-        session = self._acquire(self._describing)
+    def _borrowed(self, pool: Pool[Session]) -> Iterator[Session]:
+        session = self._acquire(pool)
         broken = True
         try:
             with translated(self.name):
                 yield session
             broken = False
         finally:
-            self._describing.release(session, broken=broken)
+            pool.release(session, broken=broken)
 
 
 class _Reading:

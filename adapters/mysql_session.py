@@ -105,7 +105,7 @@ def parse_uri(uri: object, source: str) -> Address:
 class Session:
     """One connection, read-only, in UTC. Used by one thread at a time, except for `kill`."""
 
-    def __init__(self, address: Address, timeout: float | None) -> None:
+    def __init__(self, address: Address, timeout: float | None, setting: str | None = None) -> None:
         self._address = address
         self._connection: Any = _connect(address, CONNECT_SECONDS)
         self._wait_forever()
@@ -121,6 +121,8 @@ class Session:
                 self.rows("SET SESSION max_statement_time = %s", timeout)
             elif timeout:
                 self.rows("SET SESSION max_execution_time = %s", round(timeout * 1000))
+            if setting:
+                self.rows(setting)
         except BaseException:
             self.close()
             raise
@@ -132,7 +134,7 @@ class Session:
 
     def rows(self, sql: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
+            cursor.execute(sql, parameters or None)  # or a percent sign would be a place for one
             return tuple(cursor.fetchall())
 
     def open(self, sql: str) -> tuple[RowStream, list[int]]:

@@ -28,7 +28,7 @@ from adapters.mysql import MySQLAdapter
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
 from tests.adapters.mysql_islands import query, read
 from tests.adapters.oracle import answer, read_all, rows_of
-from tests.servers import Server
+from tests.servers import Server, run_sql
 
 _NUMBER = itertools.count()
 
@@ -78,6 +78,11 @@ class TestMySQL(AdapterConformance):
         adapter = MySQLAdapter("my", {"uri": filled})
         yield adapter
         adapter.close()
+
+    @pytest.fixture
+    def analyzed(self, filled: str, adapter: MySQLAdapter) -> MySQLAdapter:
+        run_sql(filled, "ANALYZE TABLE people, numbers PERSISTENT FOR ALL")
+        return adapter
 
     @pytest.fixture
     def vanishing(self, mariadb_server: Server, adapter: MySQLAdapter) -> tuple[TableName, Callable[[], None]]:
