@@ -24,7 +24,7 @@ from benchmarks.tpch.data import prepare
 from benchmarks.tpch.layouts import KINDS, LAYOUTS
 from benchmarks.tpch.link import SPEEDS, Link
 from benchmarks.tpch.lookup import measure_lookup
-from benchmarks.tpch.measure import Place, measure
+from benchmarks.tpch.measure import Place, explain, measure
 from benchmarks.tpch.results import Results, Run
 from benchmarks.tpch.servers import Servers
 from tests.corpora import tpch
@@ -47,6 +47,8 @@ def main() -> None:
             _run_layout(layout, servers, data, results, options)
     finally:
         servers.stop()
+    if options.explain:
+        return
     _write(results, options.output)
     print((options.output / "report.md").read_text())
 
@@ -58,6 +60,9 @@ def _run_layout(layout: str, servers: Servers, data: Path, results: Results, opt
     for link_name in options.link:
         with Link(uris, SPEEDS[link_name]) as link:
             place = Place(layout, link_name, link, data, options.limit or LIMITS[link_name], mediator)
+            if options.explain:
+                _explain(place, options)
+                continue
             for query, number, system in _order(options, systems):
                 if not results.has(layout, link_name, system, query, number):
                     run = measure(place, system, query, number)
@@ -68,6 +73,13 @@ def _run_layout(layout: str, servers: Servers, data: Path, results: Results, opt
         task = {"tables": {source: ("customer",)}, "kinds": KINDS, "uris": uris, "paths": {}}
         times = measure_lookup(task, source, int(CUSTOMERS * options.scale))
         results.note("lookups", {**results.facts.get("lookups", {}), f"{layout}, direct": times})
+
+
+def _explain(place: Place, options: argparse.Namespace) -> None:
+    folder = options.output / "explain"
+    folder.mkdir(parents=True, exist_ok=True)
+    for query in options.queries:
+        (folder / f"{place.layout}-{place.link_name}-{query}.txt").write_text(explain(place, query))
 
 
 def _order(options: argparse.Namespace, systems: list[str]) -> Iterator[tuple[str, int, str]]:
@@ -126,6 +138,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, help="seconds for one query; 120 on lan, 600 on slow unless given")
     parser.add_argument("--again", type=_several(("federation", *PEERS)), default="none", help="measure these anew")
     parser.add_argument("--lookup", action="store_true", help="measure what planning adds to a point lookup as well")
+    parser.add_argument("--explain", action="store_true", help="run EXPLAIN ANALYZE instead, into FOLDER/explain")
     parser.add_argument("-o", "--output", type=Path, default=WORK / "results")
     return parser.parse_args()
 

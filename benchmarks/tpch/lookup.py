@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from adbc_driver_postgresql import dbapi
 
-from benchmarks.tpch.worker import catalog
-from federation.engine import Engine
+from benchmarks.tpch.worker import open_engine
 
 COLUMNS = "c_custkey, c_name, c_acctbal"
 ROUNDS = 200
@@ -23,12 +20,12 @@ WARM = 10  # not counted
 def measure_lookup(task: dict[str, Any], source: str, customers: int) -> dict[str, float]:
     """Medians in milliseconds: `driver`, `federation`, and `overhead`, that of their differences. A row of customer by
     its key, which differs from round to round; `source` is the PostgreSQL that holds the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "federation.toml"
-        path.write_text(catalog(task))
-        engine = Engine.open(path)
     rounds = []
-    with engine, dbapi.connect(task["uris"][source], autocommit=True) as connection, connection.cursor() as cursor:
+    with (
+        open_engine(task) as engine,
+        dbapi.connect(task["uris"][source], autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
 
         def driver(sql: str) -> list[Any]:
             cursor.execute(sql)

@@ -56,7 +56,18 @@ def measure(place: Place, system: str, query: str, number: int) -> Run:
         return _judged(base, told, place, answer, timed_out=overdue.is_set())
 
 
-def _start(place: Place, system: str, query: str, answer: Path) -> subprocess.Popen[str]:
+def explain(place: Place, query: str) -> str:
+    """Federation's EXPLAIN ANALYZE, or its error. Raises TimeoutExpired."""
+    worker = _start(place, "explain", query, Path(), stderr=subprocess.STDOUT)
+    try:
+        return worker.communicate(timeout=place.limit)[0]
+    finally:
+        worker.kill()
+
+
+def _start(
+    place: Place, system: str, query: str, answer: Path, stderr: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     task = {
         "system": system,
         "layout": place.layout,
@@ -73,7 +84,7 @@ def _start(place: Place, system: str, query: str, answer: Path) -> subprocess.Po
         [python, str(_WORKER), json.dumps(task)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         text=True,
         cwd=place.data,
         env={"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},

@@ -21,12 +21,7 @@ Run = Callable[[str], tuple[Any, int | None]]
 
 
 def federation(task: dict[str, Any]) -> Run:
-    from federation.engine import Engine
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "federation.toml"
-        path.write_text(catalog(task))
-        engine = Engine.open(path)
+    engine = open_engine(task)
     for tables in task["tables"].values():
         for table in tables:
             engine.describe(f"SELECT * FROM {table}")
@@ -38,8 +33,17 @@ def federation(task: dict[str, Any]) -> Run:
     return run
 
 
-def catalog(task: dict[str, Any]) -> str:
-    """The catalog file of a task's sources."""
+def open_engine(task: dict[str, Any]) -> Any:
+    """An engine over a task's sources."""
+    from federation.engine import Engine
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "federation.toml"
+        path.write_text(_catalog(task))
+        return Engine.open(path)
+
+
+def _catalog(task: dict[str, Any]) -> str:
     lines = [f'[settings]\nsearch_path = {json.dumps(list(task["tables"]))}\nmetadata_ttl = "10m"\n']
     for source in task["tables"]:
         where = {"uri": task["uris"].get(source)} if source in task["uris"] else {"path": task["paths"][source]}
@@ -129,8 +133,17 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], Run]] = {
 }
 
 
+def explain(task: dict[str, Any]) -> str:
+    """What Federation does for a query, and what it cost."""
+    with open_engine(task) as engine:
+        return str(engine.explain(task["sql"], analyze=True).text())
+
+
 def main() -> None:
     task = json.loads(sys.argv[1])
+    if task["system"] == "explain":
+        print(explain(task))
+        return
     try:
         run = SYSTEMS[task["system"]](task)
         print("ready", flush=True)
