@@ -4,5 +4,5 @@
 2. `layouts` spreads the tables of a corpus over the four systems and opens an engine over them, and beside it plain
    DuckDB over the same values.
 3. `compare` says whether two answers are the same.
-4. `tpch` and `random_sql` are the two corpora of the differential oracle.
+4. `tpch`, `tpcds` and `random_sql` are the corpora of the differential oracle.
 """
