@@ -18,7 +18,17 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from adapters.base import CancelToken, Column, Partition, Predicate, Scan, ScanRequest, Table, TableName
+from adapters.base import (
+    CancelToken,
+    Column,
+    Partition,
+    Predicate,
+    Scan,
+    ScanRequest,
+    Table,
+    TableName,
+    TableStatistics,
+)
 from adapters.duck import Duck
 from adapters.duck_types import quoted
 from adapters.errors import (
@@ -36,6 +46,7 @@ from adapters.errors import (
 from adapters.files_arrow import ArrowRead, arrow_batches, arrow_schema
 from adapters.files_layout import FORMATS, Declared, FileTable, declared_table, found_tables, root_of, stem_of
 from adapters.files_sql import CSV_OPTIONS, JSON_OPTIONS, Reading, find_reading
+from adapters.files_statistics import read_statistics
 
 Mark = tuple[tuple[str, int, int], ...]
 
@@ -95,6 +106,16 @@ class FilesAdapter:
             self._given[name.name] = reading.schema
             columns = zip(reading.schema, reading.types, strict=True)
             return Table(name, tuple(Column(field.name, field.type, True, type_) for field, type_ in columns))
+
+    def statistics(self, table: TableName) -> TableStatistics:
+        with self._named():
+            found = self._table(table)
+            schema = self._reading(found).schema
+            sizes = {path: size for path, _, size in _mark(found.files)}
+            try:
+                return read_statistics(self._database, found, schema, sizes)
+            except Error as exc:
+                raise _unreadable(found, exc) from exc
 
     def local_sql(self, table: TableName) -> str | None:
         """None for Arrow files, which DuckDB cannot read by itself."""

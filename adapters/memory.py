@@ -13,7 +13,18 @@ from typing import Any, ClassVar, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from adapters.base import CancelToken, Column, Estimate, Partition, Predicate, Scan, ScanRequest, Table, TableName
+from adapters.base import (
+    CancelToken,
+    Column,
+    Estimate,
+    Partition,
+    Predicate,
+    Scan,
+    ScanRequest,
+    Table,
+    TableName,
+    TableStatistics,
+)
 from adapters.errors import CatalogError, ColumnNotFound, SourceChanged, TableNotFound
 
 _BATCH_ROWS = 65_536
@@ -45,6 +56,10 @@ class MemoryAdapter:
         data = self._data(name)
         columns = tuple(Column(field.name, field.type, field.nullable, str(field.type)) for field in data.schema)
         return Table(name, columns)
+
+    def statistics(self, table: TableName) -> TableStatistics:
+        data = self._data(table)
+        return TableStatistics(data.num_rows, data.nbytes)
 
     def plan_scan(self, request: ScanRequest) -> Scan:
         data = self._data(request.table)

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pytest
 
 import federation
-from adapters.base import Predicate, PredicateOp, ScanRequest, SupportsLocalScan, SupportsQuery, TableName
+from adapters.base import (
+    Predicate,
+    PredicateOp,
+    ScanRequest,
+    SupportsLocalScan,
+    SupportsQuery,
+    TableName,
+    TableStatistics,
+)
 from adapters.errors import CatalogError, SourceChanged
 from adapters.memory import MemoryAdapter
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
@@ -109,3 +117,9 @@ def test_a_changed_table_is_an_error() -> None:
     tables["people"] = PEOPLE.set_column(0, "id", PEOPLE["name"])
     with pytest.raises(SourceChanged):
         read_all(adapter, scan)
+
+
+def test_it_knows_how_much_it_holds() -> None:
+    adapter = MemoryAdapter("mem", {"tables": {"people": PEOPLE, "rates": [{"code": "EUR"}, {"code": "USD"}]}})
+    assert adapter.statistics(TableName("main", "people")) == TableStatistics(PEOPLE.num_rows, PEOPLE.nbytes)
+    assert adapter.statistics(TableName("main", "rates")).rows == 2
