@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from adapters.errors import ProgrammingError, UndefinedParameter
 from adapters.sql.scan import literal
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value as the text that DuckDB casts to `type`, for callers that have no Python values; None is a NULL."""
+
+    type: str
+    text: str | None
 
 
 def substitute(query: exp.Query, parameters: Parameters) -> exp.Query:
@@ -35,6 +45,8 @@ def value_literal(value: Any) -> exp.Expr:
     """A Python value as a DuckDB expression of the matching type. Raises ProgrammingError for a type without one."""
     if value is None:
         return exp.Null()
+    if isinstance(value, Typed):
+        return _typed_literal(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return exp.cast(exp.Literal.string("".join(f"\\x{byte:02X}" for byte in bytes(value))), "BLOB")
     if isinstance(value, uuid.UUID):
@@ -47,3 +59,11 @@ def value_literal(value: Any) -> exp.Expr:
     if not isinstance(value, str) and isinstance(made, exp.Literal) and made.is_string:
         raise ProgrammingError(f"a parameter of type {type(value).__name__} has no SQL type", hint="pass it as text")
     return made
+
+
+def _typed_literal(value: Typed) -> exp.Expr:
+    try:
+        kind = exp.DataType.build(value.type, dialect="duckdb")
+    except (SqlglotError, ValueError) as exc:
+        raise ProgrammingError(f"{value.type!r} is not the name of a type") from exc
+    return exp.cast(exp.Null() if value.text is None else exp.Literal.string(value.text), kind)

@@ -85,5 +85,8 @@ def make_parser() -> argparse.ArgumentParser:
     discover = commands.add_parser("discover", help="write the catalog file for a live source")
     discover.add_argument("--name", metavar="NAME", help="the name of the source (default: taken from the URI)")
     discover.add_argument("uri", metavar="URI", help="such as postgresql://user@host/db, or the path of files")
+    serve = commands.add_parser("serve", parents=[catalog], help="answer SQL over HTTP")
+    serve.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="default: 127.0.0.1")
+    serve.add_argument("--http-port", metavar="PORT", type=int, default=8470, help="default: 8470")
     commands.add_parser("shell", parents=[catalog], help="an interactive prompt")
     return parser

@@ -1,0 +1,29 @@
+"""How a server is set up, and the limits that it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 8470
+BODY_BYTES = 2 << 20  # a statement has at most a million characters
+BODY_SECONDS = 30.0
+LONGEST_TIMEOUT = 7 * 86_400.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Times are in seconds. `state` is the folder of tokens and of results that outlive a restart."""
+
+    catalog: Path
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    authenticate: bool = True
+    certificate: Path | None = None
+    key: Path | None = None
+    threads: int = 32
+    max_queries: int = 256
+    drain: float = 30.0
+    result_ttl: float = 86_400.0
+    result_bytes: int = 10 << 30

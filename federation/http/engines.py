@@ -1,0 +1,72 @@
+"""The engine that answers, and how another one takes its place while queries run.
+
+A query leases the engine that is current when it starts and keeps it to its end. A reload opens the catalog anew beside
+it; the engine of before closes with the last query that leased it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from federation.engine import Engine
+
+
+class _Leased:
+    """An engine, the number of its users, and whether it is retired."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.users = 0
+        self.retired = False
+
+
+class Engines:
+    """Every method may be called from any thread. Raises CatalogError when the catalog has a fault."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._reloading = threading.Lock()
+        self._current = _Leased(Engine.open(path))
+        self.loaded_at = time.time()
+
+    @property
+    def current(self) -> Engine:
+        """For looking at what is configured; what runs at the sources needs a lease."""
+        return self._current.engine
+
+    @contextmanager
+    def lease(self) -> Iterator[Engine]:
+        with self._lock:
+            leased = self._current
+            leased.users += 1
+        try:
+            yield leased.engine
+        finally:
+            with self._lock:
+                leased.users -= 1
+                last = leased.retired and leased.users == 0
+            if last:
+                leased.engine.close()
+
+    def reload(self) -> None:
+        """Read the catalog again. With a fault in it, the engine of before goes on."""
+        with self._reloading:
+            fresh = _Leased(Engine.open(self.path))
+            with self._lock:
+                before, self._current = self._current, fresh
+                before.retired = True
+                unused = before.users == 0
+                self.loaded_at = time.time()
+            if unused:
+                before.engine.close()
+
+    def close(self) -> None:
+        """Ends the queries of the current engine."""
+        with self._lock:
+            self._current.retired = True
+        self._current.engine.close()

@@ -1,0 +1,61 @@
+"""Start, drain, reload and stop of a server process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from types import FrameType
+
+import uvicorn
+
+from adapters.errors import Error
+from federation.http.app import create_app
+from federation.http.config import ServerConfig
+from federation.http.engines import Engines
+from federation.http.server import Server
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: ServerConfig) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CatalogError, and what else keeps it from starting."""
+    server = Server(config, Engines(config.catalog))
+    options = uvicorn.Config(
+        create_app(server),
+        host=config.host,
+        port=config.port,
+        ssl_certfile=config.certificate,
+        ssl_keyfile=config.key,
+        timeout_graceful_shutdown=round(config.drain),
+        server_header=False,
+        access_log=False,
+        ws="none",
+    )
+    _Process(options, server).run()
+
+
+class _Process(uvicorn.Server):
+    """uvicorn's server, which also reloads the catalog on SIGHUP, and takes nothing new once it is to end."""
+
+    def __init__(self, options: uvicorn.Config, server: Server) -> None:
+        super().__init__(options)
+        self._server = server
+
+    async def startup(self, *args: object, **kwargs: object) -> None:
+        await super().startup(*args, **kwargs)  # type: ignore[arg-type]
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._server.queries.draining = True
+        super().handle_exit(sig, frame)
+
+    def _reload(self) -> None:
+        self._server.workers.soon(self._reloaded)
+
+    def _reloaded(self) -> None:
+        try:
+            self._server.engines.reload()
+            log.info("the catalog was read again")
+        except Error as exc:
+            log.error("the catalog was not reloaded, the one of before goes on: %s", exc)

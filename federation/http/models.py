@@ -1,0 +1,141 @@
+"""What requests and answers look like: the source of the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from typing_extensions import TypeAliasType
+
+from federation.http.config import LONGEST_TIMEOUT
+from federation.planner.optimizations import Optimization
+
+
+def _whole(text: str) -> str:
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("half a surrogate pair is not text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TypedValue(Model):
+    """A value with its SQL type: `{"type": "DATE", "value": "2026-01-31"}`. DuckDB casts the text to it."""
+
+    type: Text = Field(min_length=1, max_length=1000)
+    value: Text | None
+
+
+Parameter = TypeAliasType("Parameter", TypedValue | bool | int | float | Text | list["Parameter"] | None)
+
+
+class Options(Model):
+    """How the query is planned; `docs/explain.md` names the optimisations."""
+
+    pushdown: bool = True
+    disable: list[Annotated[Optimization, Field(strict=False)]] = []
+
+
+class Statement(Model):
+    """`params` is a list for `?` and `$1`, an object for `$name`."""
+
+    sql: Text = Field(min_length=1, description="one query, in DuckDB's dialect", examples=["SELECT 1 AS one"])
+    params: list[Parameter] | dict[Text, Parameter] | None = None
+    options: Options = Options()
+
+
+class QueryRequest(Statement):
+    max_rows: int | None = Field(
+        None, ge=0, le=2**63 - 1, description="no more rows than these; `stats.truncated` says whether there were more"
+    )
+    timeout: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="in seconds")
+    max_staleness: float | None = Field(None, ge=0, description="how old, in seconds, the data may be")
+
+
+class ExplainRequest(Statement):
+    analyze: bool = Field(False, description="run the query, and add actual figures")
+    timeout: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="in seconds")
+
+
+class ResultColumn(BaseModel):
+    name: str
+    type: str = Field(description="the SQL type, as DuckDB spells it")
+    arrow_type: str
+
+
+class SourceProgress(BaseModel):
+    """What one fragment of a query has brought so far; `bytes` are those of Arrow."""
+
+    source: str
+    rows: int
+    bytes: int
+    done: bool
+
+
+class Stats(BaseModel):
+    rows: int
+    seconds: float
+    truncated: bool = Field(description="whether `max_rows` left rows out")
+    sources: list[SourceProgress]
+
+
+class QueryResult(BaseModel):
+    """An answer in JSON. `complete` comes last and is true: a document without it is not a whole answer."""
+
+    query_id: str
+    columns: list[ResultColumn]
+    rows: list[list[JsonValue]]
+    stats: Stats
+    complete: Literal[True]
+
+
+class Fault(BaseModel):
+    pointer: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    sqlstate: str | None = Field(None, min_length=5, max_length=5)
+    position: int | None = Field(None, ge=1, description="in characters of the statement, from 1")
+    hint: str | None = None
+    source: str | None = None
+    retryable: bool | None = None
+    query_id: str | None = None
+    errors: list[Fault] | None = Field(None, description="every fault of a request of the wrong shape")
+
+
+class Explained(BaseModel):
+    plan: dict[str, Any] = Field(description="see docs/explain.md")
+    text: str
+
+
+class QueryInfo(BaseModel):
+    """A query, running or ended a while ago."""
+
+    query_id: str
+    user: str | None
+    sql: str
+    state: State
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    rows: int
+    sources: list[SourceProgress]
+    error: Problem | None
+
+
+class QueryList(BaseModel):
+    queries: list[QueryInfo]

@@ -1,0 +1,102 @@
+"""`POST /v1/query` and `POST /v1/explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from adapters.base import CancelToken
+from federation.fetch import start_deadline
+from federation.http.compression import CODINGS
+from federation.http.disconnect import watch
+from federation.http.formats import FORMATS, negotiate
+from federation.http.models import Explained, ExplainRequest, QueryRequest, QueryResult
+from federation.http.negotiation import preferred, preferred_coding
+from federation.http.problems import QUERY_ID, HttpProblem
+from federation.http.run import Run, parameters
+from federation.http.server import Server, server_of
+
+router = APIRouter(tags=["queries"])
+ID = r"^[0-9A-Za-z_-]{8,64}$"
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_TEXT = {"schema": {"type": "string"}}
+RESULT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": QueryResult,
+        "description": "The rows, streamed in the format that Accept asks for.",
+        "content": {
+            name: _TEXT if name in ("text/csv", "application/x-ndjson") else _BINARY
+            for name in FORMATS
+            if name != "application/json"
+        },
+        "headers": {QUERY_ID: {"schema": {"type": "string"}, "description": "under which /v1/queries lists it"}},
+    }
+}
+
+
+@router.post("/v1/query", responses=RESULT, response_class=Response)
+async def query(
+    request: Request,
+    body: QueryRequest,
+    server: Annotated[Server, Depends(server_of)],
+    query_id: Annotated[
+        str | None,
+        Header(
+            alias=QUERY_ID, pattern=ID, description="an id of the caller's choice, by which the query can be cancelled"
+        ),
+    ] = None,
+    accept: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Run a query and stream its rows.
+
+    A failure before the first byte is a problem document. After it the connection is broken: an answer that ends as
+    HTTP says it should is whole.
+    """
+    form = negotiate(accept)
+    coding = preferred_coding(accept_encoding, CODINGS if form.compressible else ())
+    run = Run(body, None, query_id)
+    return await server.streams.answer(request, run, form, coding)
+
+
+@router.post(
+    "/v1/explain",
+    response_model=Explained,
+    responses={200: {"content": {"text/plain": _TEXT}, "description": "What would run where, and why."}},
+)
+async def explain(
+    request: Request,
+    body: ExplainRequest,
+    server: Annotated[Server, Depends(server_of)],
+    accept: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The plan of a query, as JSON or as text; with `analyze` the query runs, and its figures are added."""
+    wanted = preferred(accept, ("application/json", "text/plain"))
+    if wanted is None:
+        raise HttpProblem(406, "a plan is application/json or text/plain")
+    cancel = CancelToken()
+    stop_watching = watch(request.receive, lambda: server.workers.soon(cancel.cancel))
+    try:
+        plan, text = await server.workers.run(_explained, server, body, cancel)
+    finally:
+        stop_watching()
+    return PlainTextResponse(text) if wanted == "text/plain" else JSONResponse({"plan": plan, "text": text})
+
+
+def _explained(server: Server, body: ExplainRequest, cancel: CancelToken) -> tuple[dict[str, Any], str]:
+    stop_clock = start_deadline(cancel, body.timeout) if body.timeout is not None else lambda: None
+    try:
+        with server.engines.lease() as engine:
+            explanation = engine.explain(
+                body.sql,
+                parameters(body.params),
+                analyze=body.analyze,
+                options=body.options.model_dump(),
+                cancel=cancel,
+            )
+            return explanation.to_json(), explanation.text()
+    finally:
+        stop_clock()
