@@ -29,6 +29,7 @@ from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
 from federation.parse import parse
+from federation.planner.costs import Costs
 from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
 from federation.planner.nodes import Plan
@@ -103,6 +104,7 @@ class Engine:
         }
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
+        self._costs = Costs()
         self._binder = Binder(catalog, self._local.identify)
 
     @classmethod
@@ -168,6 +170,7 @@ class Engine:
         for execution in list(self._running):
             execution.cancel.cancel(QueryCancelled("the engine was closed"))
             execution.close()
+        self._costs.close()
         self._duck.close()
         self.catalog.close()
 
@@ -191,7 +194,7 @@ class Engine:
             node._meta = None  # positions have served, and every copy of the tree would copy them
         fold_now(bound.query)
         normalized = normalize(bound.query, known, self._local.evaluate)
-        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations)
+        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
         return Planned(plan, schema, bound.tables)
 
     def _typed(self, bound: Bound) -> Sequence[tuple[str, str]]:

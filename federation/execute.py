@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import threading
 import time
@@ -11,17 +12,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from adapters.base import CancelToken, Predicate
+from adapters.base import CancelToken
 from adapters.duck import Duck, Rows
 from adapters.errors import InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
 from federation.fetch import Fetcher, FetchStats
-from federation.planner.fragments import plan_scan
-from federation.planner.nodes import Fragment, Plan, Stage, TableScan
+from federation.planner.keys import apply_filters, distinct_keys
+from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
 from federation.slots import Slots
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
 sys.setswitchinterval(1e-4)
+KEPT_BYTES = 64 << 20  # of a stage that need not be kept
 WORKERS = 4  # for one fragment, unless limits.concurrency says more
 
 
@@ -56,7 +58,10 @@ class Execution:
         self._on_close = on_close
         self._fetchers: dict[str, Fetcher] = {}
         self._kept: dict[str, pa.Table] = {}
-        self._rows: Rows | None = None
+        self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
+        self._running: list[Rows] = []
+        #: what became of the runtime filters of each fragment
+        self.filtered: dict[str, dict[RuntimeFilter, str]] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._taken = False
@@ -71,7 +76,9 @@ class Execution:
         try:
             self._start_ready()
             for stage in self.plan.stages:
-                self._run_stage(stage)
+                with self._translated():
+                    self._run_stage(stage)
+                    self._start_ready()
             yield from self._direct() if self.plan.sql is None else self._local(self.plan.sql)
             self._complete = True
         except BaseException:
@@ -102,21 +109,43 @@ class Execution:
             self.cancel.cancel(QueryCancelled("the result was closed before it was read to its end"))
         for fetcher in self._fetchers.values():
             fetcher.close()
-        if self._rows is not None:
+        for rows in reversed(self._running):  # who reads comes before what is read
             with contextlib.suppress(ValueError):  # its generator is just being pulled by another thread
-                self._rows.close()
+                rows.close()
         for fragment in self.plan.fragments:
             if fragment.name not in self._fetchers and fragment.scan is not None:
                 fragment.scan.close()
         self._kept.clear()
+        self._unkept.clear()
         self._on_close()
 
     # --- fragments ------------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
-        for fragment in self.plan.fragments:
-            if fragment.scan is not None:
+        """Start what waits for no stage any more; what waits for nothing goes first."""
+        waiting = [each for each in self.plan.fragments if each.name not in self._fetchers]
+        for fragment in waiting:
+            if not fragment.runtime_filters:
                 self._fetch(fragment)
+        for fragment in waiting:
+            if fragment.runtime_filters and all(self._done(each.keys) for each in fragment.runtime_filters):
+                self._filter(fragment)
+                self._fetch(fragment)
+
+    def _done(self, keys: Keys) -> bool:
+        return all(name in self._kept or name in self._unkept for name in keys.stages())
+
+    def _filter(self, fragment: Fragment) -> None:
+        """Reconsider the fragment, now that its keys are known."""
+        found = []
+        for each in fragment.runtime_filters:
+            sql = each.keys.sql(self._unkept.keys())
+            if sql is not None:
+                rows = self._duck.run(self._duck.cursor(), sql, self._kept, self.cancel).read_all()
+                found.append((each, distinct_keys(rows.column(0))))
+        if found:
+            made = apply_filters(fragment, found)
+            self.filtered[fragment.name] = {each: text for (each, _), text in zip(found, made, strict=True)}
 
     def _fetch(self, fragment: Fragment) -> None:
         assert fragment.scan is not None
@@ -138,20 +167,19 @@ class Execution:
         return max(1, min(source.limits.concurrency or WORKERS, slots.size // fragments))
 
     def _run_stage(self, stage: Stage) -> None:
-        with self._translated():
-            inputs = {name: self._fetchers[name].reader() for name in stage.inputs}
-            rows = self._duck.run(self._duck.cursor(), stage.sql, {**inputs, **self._kept}, self.cancel)
-            self._kept[stage.name] = rows.read_all()
-        for fragment in self.plan.fragments:
-            filters = fragment.runtime_filters if isinstance(fragment, TableScan) else []
-            if filters and fragment.scan is None and all(each.stage in self._kept for each in filters):
-                assert isinstance(fragment, TableScan)
-                plan_scan(fragment, [Predicate(each.column, "in", self._keys(each.keys)) for each in filters])
-                self._fetch(fragment)
-
-    def _keys(self, sql: str) -> tuple[object, ...]:
-        rows = self._duck.run(self._duck.cursor(), sql, self._kept, self.cancel).read_all()
-        return tuple(value for value in rows.column(0).to_pylist() if value is not None)
+        inputs = {name: self._fetchers[name].reader() for name in stage.inputs}
+        sql = stage.query(self._unkept.keys())
+        rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
+        batches, size = [], 0
+        for batch in rows:
+            batches.append(batch)
+            size += batch.nbytes
+            if stage.optional and size > KEPT_BYTES:
+                self._running.append(rows)
+                rest = itertools.chain(batches, rows)
+                self._unkept[stage.name] = pa.RecordBatchReader.from_batches(rows.schema, rest)
+                return
+        self._kept[stage.name] = pa.Table.from_batches(batches, rows.schema)
 
     # --- the result -----------------------------------------------------------------------------------------------
 
@@ -166,13 +194,14 @@ class Execution:
     def _local(self, sql: str) -> Iterator[pa.RecordBatch]:
         inputs = {name: fetcher.reader() for name, fetcher in self._fetchers.items() if name not in self._staged()}
         with self._translated():
-            self._rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept}, self.cancel)
-            if self._rows.schema.types != self.schema.types:
+            rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
+            self._running.append(rows)
+            if rows.schema.types != self.schema.types:
                 raise InternalError(
-                    f"the plan gives {self._rows.schema.types}, the query {self.schema.types}",
+                    f"the plan gives {rows.schema.types}, the query {self.schema.types}",
                     hint="report the statement with its EXPLAIN; options={'pushdown': False} avoids the plan",
                 )
-            for batch in self._rows:
+            for batch in rows:
                 yield _as(batch, self.schema)
 
     def _staged(self) -> set[str]:

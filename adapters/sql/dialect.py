@@ -36,6 +36,8 @@ class Reason(enum.StrEnum):
     VOLATILE = "VOLATILE"
     NO_QUERY_INTERFACE = "NO_QUERY_INTERFACE"
     PUSHDOWN_OFF = "PUSHDOWN_OFF"
+    CONTRADICTION = "CONTRADICTION"
+    PRUNED = "PRUNED"  # a declared constraint excludes the condition
     DECLINED = "DECLINED"  # the adapter itself declined the island
 
 
@@ -146,3 +148,5 @@ class SourceDialect:
     guard: Callable[[Typed], exp.Expr | None] = _no_guard
     #: (node, bare column, literals, exact node) -> exact node with an equal, index-friendly conjunct beside it
     sargable: Callable[[exp.Expr, Typed], exp.Expr] | None = None
+    #: whether a value is among many integers, written shorter than IN
+    key_array: Callable[[exp.Expr, Sequence[str]], exp.Expr] | None = None

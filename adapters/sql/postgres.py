@@ -131,6 +131,13 @@ _CAST_NUMBER = (
     Signature((Kind.DECIMAL, Kind.TEXT), first, same_node),
 )
 
+
+def _key_array(subject: exp.Expr, keys: Sequence[str]) -> exp.Expr:
+    """One literal, which is parsed in no time however many keys it holds."""
+    array = exp.cast(exp.Literal.string(f"{{{','.join(keys)}}}"), "BIGINT[]", dialect="postgres")
+    return exp.EQ(this=subject, expression=exp.Any(this=exp.paren(array, copy=False)))
+
+
 POSTGRES = SourceDialect(
     name="postgres",
     functions={
@@ -190,4 +197,5 @@ POSTGRES = SourceDialect(
     column=_column,
     by_bytes=_by_bytes,
     like=_like,
+    key_array=_key_array,
 )

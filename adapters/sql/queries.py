@@ -22,14 +22,22 @@ _TAIL = ("order", "limit", "offset")
 _SELECT_CLAUSES = ("with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", *_TAIL)
 
 
-def translate_query(dialect: SourceDialect, query: exp.Query, tables: Mapping[str, Table]) -> exp.Query:
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A query in a source's dialect, and what its columns are there."""
+
+    query: exp.Query
+    outputs: tuple[OutputColumn, ...]
+
+
+def translate_query(dialect: SourceDialect, query: exp.Query, tables: Mapping[str, Table]) -> Translated:
     """The query in the source's dialect. Raises Declined with the reason."""
     translator = QueryTranslator(dialect, tables)
     translated, columns = translator.query(query)
     translator.require_static()
     if translator.references > dialect.max_tables or len(columns) > _MAX_COLUMNS:
         raise Declined(Reason.NOT_WHITELISTED, "more tables or columns than a source takes in one statement")
-    return translated
+    return Translated(translated, tuple(columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQuery, Table
 from adapters.sql.dialect import Declined, Reason, SourceDialect
-from adapters.sql.queries import translate_query
+from adapters.sql.queries import Translated, translate_query
 from catalog.model import CatalogTable, Source
 from federation.planner.nodes import Fragment, LocalScan, Note, RemoteQuery, TableScan
 from federation.planner.optimizations import Optimizations
@@ -49,21 +49,21 @@ class Fragments:
             return None
         return adapter.local_sql(table.table.name)
 
-    def remote(self, source: Source, query: exp.Query, translated: exp.Query, notes: list[Note]) -> exp.Expr:
+    def remote(self, source: Source, query: exp.Query, translated: Translated, notes: list[Note]) -> exp.Expr:
         """The relation that stands for an island. `query` is the original, in DuckDB's dialect. Raises Declined when
         the adapter itself does."""
         adapter = source.adapter
         assert isinstance(adapter, SupportsQuery)
         columns = self._describer.describe(to_sql(query))
         schema = self._describer.arrow_schema(columns)
-        scan = adapter.plan_query(translated, schema)
+        scan = adapter.plan_query(translated.query, schema)
         if scan is None:
             raise Declined(Reason.DECLINED, source.name)
-        fragment = RemoteQuery(self._name(), source, scan.schema, notes, scan, query=query)
+        fragment = RemoteQuery(self._name(), source, scan.schema, notes, scan, query=query, translated=translated)
         self.made.append(fragment)
         return _relation(fragment, columns)
 
-    def translate(self, source: Source, query: exp.Query) -> exp.Query:
+    def translate(self, source: Source, query: exp.Query) -> Translated:
         """The query in the dialect of the source. Raises Declined."""
         dialect = self.dialect(source)
         if dialect is None:

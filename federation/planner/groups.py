@@ -197,8 +197,8 @@ class GroupPlacer:
 
     def _send(self, select: exp.Select, group: Group, inner: exp.Select, names: dict[tuple[str, str], str]) -> None:
         translated = self.fragments.translate(group.source, inner)
-        assert isinstance(translated, exp.Select)
-        filters.set_where(translated, [each.copy() for each in group.pushed])
+        assert isinstance(translated.query, exp.Select)
+        filters.set_where(translated.query, [each.copy() for each in group.pushed])
         relation = self.fragments.remote(group.source, inner, translated, group.notes)
         alias = group.inner[0].alias if len(group.tables) == 1 else relation.find(exp.Table).name  # type: ignore[union-attr]
         relation.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))

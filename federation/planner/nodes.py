@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import Predicate, Scan, TableName
+from adapters.base import ColumnStatistics, Predicate, Scan, TableName
+from adapters.duck_types import quoted
 from adapters.sql.dialect import Reason
+from adapters.sql.queries import Translated
 from catalog.model import Source
 
 
@@ -25,32 +28,81 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class RuntimeFilter:
-    """Keys that an earlier stage finds: `column` of a scan takes the values that `keys` (DuckDB SQL over the stage's
-    result) returns."""
+class Cost:
+    """What is expected of a fragment: rows, their bytes, and seconds until all have arrived. None is unknown."""
+
+    rows: float | None = None
+    bytes: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The values of `column` in the rows of a relation of the local query that can matter: `relation` and `condition`
+    are its FROM and WHERE in DuckDB's SQL. `restrictions` are semi-joins with what came before it, by its columns.
+    `stage` is the one that keeps the relation; without it the relation is read where it lies.
+    """
 
     column: str
-    stage: str
-    keys: str
+    alias: str
+    relation: str
+    condition: str = ""
+    stage: str | None = None
+    restrictions: tuple[tuple[str, Keys], ...] = ()
+
+    def sql(self, unkept: AbstractSet[str] = frozenset()) -> str | None:
+        """The distinct values, in order; None when the relation's stage is one of the `unkept`."""
+        if self.stage in unkept:
+            return None
+        column = f"{quoted(self.alias)}.{quoted(self.column)}"
+        where = [each for each in (self.condition, *restricting(self.alias, self.restrictions, unkept)) if each]
+        return f"SELECT DISTINCT {column} FROM {self.relation}{' WHERE ' if where else ''}{' AND '.join(where)}"
+
+    def stages(self) -> set[str]:
+        """All stages that it reads."""
+        found = {self.stage} if self.stage is not None else set()
+        return found.union(*(keys.stages() for _, keys in self.restrictions))
+
+
+def restricting(
+    alias: str, restrictions: tuple[tuple[str, Keys], ...], unkept: AbstractSet[str] = frozenset()
+) -> list[str]:
+    """The semi-joins as conditions, without those whose keys were not kept."""
+    found = [(column, keys.sql(unkept)) for column, keys in restrictions]
+    return [f"{quoted(alias)}.{quoted(column)} IN ({sql})" for column, sql in found if sql is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFilter:
+    """Rows of a fragment can matter only if their `column` has one of the keys. `required` says that its source cannot
+    be read without."""
+
+    column: str
+    keys: Keys
+    required: bool = False
+    statistics: ColumnStatistics | None = None  # of the column, to judge the keys by
 
 
 @dataclass
 class Fragment:
     """What one source is asked for. `name` is how the local query calls it; `schema` is what arrives. The scan of a
-    fragment with a runtime filter is planned when its keys are known."""
+    fragment with a required filter is planned when its keys are known; for others it is planned again then."""
 
     name: str
     source: Source
     schema: pa.Schema
     notes: list[Note]
     scan: Scan | None = None
+    cost: Cost = Cost()
+    runtime_filters: list[RuntimeFilter] = field(default_factory=list)
 
 
 @dataclass
 class RemoteQuery(Fragment):
-    """An island: a whole query in the source's dialect."""
+    """An island: a whole query, and what it is in the source's dialect."""
 
     query: exp.Query = field(default_factory=exp.Select)
+    translated: Translated = field(default_factory=lambda: Translated(exp.Select(), ()))
 
 
 @dataclass
@@ -61,7 +113,6 @@ class TableScan(Fragment):
     columns: tuple[str, ...] = ()
     conditions: tuple[tuple[str, tuple[Predicate, ...]], ...] = ()  # as written, and as predicates
     limit: int | None = None
-    runtime_filters: list[RuntimeFilter] = field(default_factory=list)
 
     @property
     def predicates(self) -> tuple[Predicate, ...]:
@@ -79,11 +130,22 @@ class LocalScan:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A local query whose result is kept, because others are planned from its keys or read it more than once."""
+    """A local query whose result is kept, because others are planned from its keys or read it more than once.
+
+    `restrictions` are semi-joins over its outputs. An `optional` one may turn out too large to keep: then it streams on
+    to its one reader, and the filters that count on it are not made.
+    """
 
     name: str
     sql: str
     inputs: tuple[str, ...]
+    restrictions: tuple[tuple[str, Keys], ...] = ()
+    optional: bool = False
+
+    def query(self, unkept: AbstractSet[str] = frozenset()) -> str:
+        """What DuckDB runs, given the stages that could not be kept."""
+        where = restricting("r", self.restrictions, unkept)
+        return f"SELECT * FROM ({self.sql}) AS r WHERE {' AND '.join(where)}" if where else self.sql
 
 
 @dataclass

@@ -8,11 +8,14 @@ from sqlglot import exp
 
 from adapters.sql.dialect import Declined, Reason
 from catalog.model import CatalogTable
+from federation.planner.costs import Costs
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import Note, Plan
 from federation.planner.optimizations import ALL, Optimizations
+from federation.planner.runtime_filters import RuntimeFilterPlacer
 from federation.planner.scans import ScanPlacer
+from federation.planner.stages import Stages
 
 
 def make_plan(
@@ -22,13 +25,14 @@ def make_plan(
     tables: Mapping[str, CatalogTable],
     describer: Describer,
     optimizations: Optimizations,
+    costs: Costs,
 ) -> Plan:
     """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is
     None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
         fragments = Fragments(tables, describer, optimizations)
         try:
-            plan = _plan(columns, normalized, fragments)
+            plan = _plan(columns, normalized, fragments, costs)
             if not optimizations.pushdown:
                 plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
             return plan
@@ -37,16 +41,19 @@ def make_plan(
             _close(fragments)
     else:
         note = Note("the query", "local", Reason.NOT_WHITELISTED, "a form that is fetched table by table")
-    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, Optimizations(ALL)))
+    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, Optimizations(ALL)), costs)
     plan.notes.append(note)
     return plan
 
 
-def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments) -> Plan:
-    placer, scans = Placer(fragments), ScanPlacer(fragments)
+def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments, costs: Costs) -> Plan:
+    stages = Stages(fragments)
+    placer, scans = Placer(fragments), ScanPlacer(fragments, stages)
     try:
         placed = placer.place(query)
         scans.place(placed)
+        if len(fragments.made) + len(fragments.local_scans) > 1:
+            RuntimeFilterPlacer(fragments, stages, costs).place(placed)
     except BaseException:
         _close(fragments)
         raise
@@ -55,7 +62,7 @@ def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragm
         columns=columns,
         fragments=fragments.made,
         local_scans=fragments.local_scans,
-        stages=scans.stages,
+        stages=stages.made,
         sql=None if alone else to_sql(placed),
         notes=list(dict.fromkeys(placer.notes)),
     )

@@ -14,17 +14,18 @@ from adapters.errors import RequiredFilterMissing
 from adapters.sql.dialect import Reason
 from catalog.model import CatalogTable
 from federation.planner import filters
-from federation.planner.fragments import Fragments, plan_scan, to_sql
+from federation.planner.fragments import Fragments, plan_scan
 from federation.planner.groups import columns_of
-from federation.planner.nodes import LocalScan, Note, RuntimeFilter, Stage, TableScan
+from federation.planner.nodes import Keys, LocalScan, Note, RuntimeFilter, TableScan
 from federation.planner.optimizations import Optimization
 from federation.planner.predicates import to_predicates
+from federation.planner.stages import Stages, alias_of
 
 
 class ScanPlacer:
-    def __init__(self, fragments: Fragments) -> None:
+    def __init__(self, fragments: Fragments, stages: Stages) -> None:
         self.fragments = fragments
-        self.stages: list[Stage] = []
+        self.stages = stages
 
     def place(self, root: exp.Query) -> None:
         """Replace every table that is left, in place. Raises RequiredFilterMissing."""
@@ -37,7 +38,7 @@ class ScanPlacer:
                 self.fragments.local_scans.append(LocalScan(found.source, found.table.name))
                 continue
             scan = self._scan(table, found)
-            relation = exp.Table(this=exp.to_identifier(scan.name, quoted=True), alias=_alias(table.alias_or_name))
+            relation = exp.Table(this=exp.to_identifier(scan.name, quoted=True), alias=alias_of(table.alias_or_name))
             table.replace(relation)
             waiting.append((relation, scan, found))
         self._plan(waiting)
@@ -105,10 +106,12 @@ class ScanPlacer:
             return False
         for part in _conditions(select, relation):
             if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
-                stage = self._stage(part.args["query"].unnest())
+                named = exp.TableAlias(this=exp.to_identifier("r"), columns=[exp.to_identifier("key")])
+                keyed = exp.Subquery(this=part.args["query"].unnest(), alias=named)
+                stage = self.stages.add(exp.select("key").from_(keyed))
                 part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
-                key = f"SELECT DISTINCT COLUMNS(*) FROM {quoted(stage.name)} ORDER BY ALL"
-                scan.runtime_filters.append(RuntimeFilter(column.name, stage.name, key))
+                keys = Keys("key", stage.name, quoted(stage.name), stage=stage.name)
+                scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
                 return True
             other = _other_side(part, relation, column)
             if other is None:
@@ -116,33 +119,11 @@ class ScanPlacer:
             source = next((each for each in filters.relations(select) if each.alias_or_name == other.table), None)
             if source is None or (isinstance(source, exp.Table) and source.name in blocked):
                 continue
-            stage_name = self._keep(select, source)
-            keys = f"SELECT DISTINCT {quoted(other.name)} FROM {quoted(stage_name)} ORDER BY ALL"
-            scan.runtime_filters.append(RuntimeFilter(column.name, stage_name, keys))
+            stage_name = self.stages.keep(select, source)
+            keys = Keys(other.name, stage_name, quoted(stage_name), stage=stage_name)
+            scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
             return True
         return False
-
-    def _keep(self, select: exp.Select, relation: exp.Expr) -> str:
-        """Run a relation of FROM, with the conditions that are about it alone, as a stage."""
-        if isinstance(relation, exp.Table) and any(relation.name == stage.name for stage in self.stages):
-            return relation.name
-        alias = relation.alias_or_name
-        names = columns_of(select, alias)
-        query = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True), alias) for name in names])
-        query = query.from_(relation.copy(), copy=False)
-        if alias not in filters.null_extended(select):
-            about = [each for each in filters.where_conjuncts(select) if filters.tables_of(each) == {alias}]
-            filters.set_where(query, [each.copy() for each in about if not each.find(exp.Query)])
-        stage = self._stage(query)
-        relation.replace(exp.Table(this=exp.to_identifier(stage.name, quoted=True), alias=_alias(alias)))
-        return stage.name
-
-    def _stage(self, query: exp.Expr) -> Stage:
-        made = {fragment.name for fragment in self.fragments.made}
-        inputs = tuple(table.name for table in query.find_all(exp.Table) if table.name in made)
-        stage = Stage(f"s{len(self.stages)}", to_sql(query), inputs)
-        self.stages.append(stage)
-        return stage
 
     def _keep_repeated(self, root: exp.Query) -> None:
         """A fragment can be read once. A recursive CTE reads its inputs once per round, and DuckDB expands its macros
@@ -153,7 +134,7 @@ class ScanPlacer:
                 continue
             for table in list(node.find_all(exp.Table)):
                 if table.name in made:
-                    stage = self._stage(exp.select("*").from_(exp.Table(this=table.this.copy())))
+                    stage = self.stages.add(exp.select("*").from_(exp.Table(this=table.this.copy())))
                     table.set("this", exp.to_identifier(stage.name, quoted=True))
 
 
@@ -208,7 +189,3 @@ def _missing_filter(found: CatalogTable, columns: list[Column]) -> RequiredFilte
         hint=f"add a condition such as {columns[0].name} = … or join the column to a table that has its values",
         source=found.source.name,
     )
-
-
-def _alias(name: str) -> exp.TableAlias:
-    return exp.TableAlias(this=exp.to_identifier(name, quoted=True))

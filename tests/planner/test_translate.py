@@ -25,7 +25,7 @@ TABLES = {"t0": Table(TableName("s", "t"), COLUMNS), "t1": Table(TableName("s", 
 def translate(dialect: SourceDialect, sql: str) -> str:
     query = sqlglot.parse_one(sql, read="duckdb")
     assert isinstance(query, exp.Query)
-    return translate_query(dialect, query, TABLES).sql(dialect.name)
+    return translate_query(dialect, query, TABLES).query.sql(dialect.name)
 
 
 def reason(dialect: SourceDialect, sql: str) -> Reason:

@@ -1,0 +1,115 @@
+"""What fragments and tables are expected to cost. The best estimator of a fragment is its source's own optimizer; what
+it says is kept for a while, by the text of the query.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlglot import exp
+
+from adapters.base import Estimate, SupportsEstimate, SupportsStatistics, TableStatistics
+from adapters.errors import Error
+from catalog.model import CatalogTable, Source
+from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
+
+T = TypeVar("T")
+
+KEPT = 4096
+KEPT_SECONDS = 300.0
+ASKING = 8  # sources that are asked at once
+# Until reads have shown better. A unit of PostgreSQL's cost is a page read in order.
+SECONDS_PER_COST = 5e-6
+BYTES_PER_SECOND = 200e6
+LATENCY = 0.001
+SELECTIVITY = 0.2  # of a condition of which nothing is known
+ROW_BYTES = 50.0
+
+
+class Costs:
+    """Thread-safe; one per engine."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[object, tuple[float, object]] = OrderedDict()
+        self._asking: ThreadPoolExecutor | None = None
+
+    def estimate(self, fragments: Sequence[Fragment]) -> None:
+        """Set the cost of the fragments; their sources are asked side by side."""
+        if len(fragments) == 1:
+            self._set(fragments[0])
+            return
+        with self._lock:
+            self._asking = self._asking or ThreadPoolExecutor(ASKING, thread_name_prefix="estimate")
+        list(self._asking.map(self._set, fragments))
+
+    def statistics(self, table: CatalogTable) -> TableStatistics:
+        """What the source knows of a table; nothing, if it knows none."""
+        adapter = table.source.adapter
+        if not isinstance(adapter, SupportsStatistics):
+            return TableStatistics()
+        return self._known((table.source.name, table.table.name), lambda: adapter.statistics(table.table.name)) or (
+            TableStatistics()
+        )
+
+    def query(self, source: Source, query: exp.Query) -> Cost:
+        """What a query in the source's dialect would cost."""
+        adapter = source.adapter
+        if not isinstance(adapter, SupportsEstimate):
+            return Cost()
+        text = query.sql(adapter.dialect.name)  # type: ignore[attr-defined]
+        found = self._known((source.name, text), lambda: adapter.estimate(query))
+        return _cost(found) if found is not None else Cost()
+
+    def close(self) -> None:
+        with self._lock:
+            asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.shutdown(wait=False, cancel_futures=True)
+
+    def _set(self, fragment: Fragment) -> None:
+        if isinstance(fragment, RemoteQuery):
+            fragment.cost = self.query(fragment.source, fragment.translated.query)
+        elif isinstance(fragment, TableScan):
+            fragment.cost = self._scanned(fragment)
+
+    def _scanned(self, scan: TableScan) -> Cost:
+        adapter = scan.source.adapter
+        if not isinstance(adapter, SupportsStatistics):
+            return Cost()
+        found = self._known((scan.source.name, scan.table), lambda: adapter.statistics(scan.table))
+        if found is None or found.rows is None:
+            return Cost()
+        rows = found.rows * SELECTIVITY ** len(scan.conditions)
+        return _cost(Estimate(min(rows, scan.limit) if scan.limit is not None else rows))
+
+    def _known(self, key: object, ask: Callable[[], T]) -> T | None:
+        """None when the source fails: whether that matters shows when it is read."""
+        now = time.monotonic()
+        with self._lock:
+            at, value = self._kept.get(key, (0.0, None))
+            if value is not None and now - at < KEPT_SECONDS:
+                self._kept.move_to_end(key)
+                return value  # type: ignore[return-value]
+        try:
+            value = ask()
+        except Error:
+            return None
+        with self._lock:
+            self._kept[key] = now, value
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+
+def _cost(estimate: Estimate) -> Cost:
+    if estimate.rows is None:
+        return Cost()
+    size = estimate.bytes if estimate.bytes is not None else estimate.rows * ROW_BYTES
+    seconds = LATENCY + (estimate.cost or 0.0) * SECONDS_PER_COST + size / BYTES_PER_SECOND
+    return Cost(estimate.rows, size, seconds)

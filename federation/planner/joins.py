@@ -1,0 +1,187 @@
+"""Who restricts whom: the equalities of a query under which only some keys of a relation can matter.
+
+A link `producer.column -> consumer.column` says: a row of the consumer whose column is not among the producer's values
+does not change the answer. It is drawn along
+
+1. equalities of WHERE and of inner joins, both ways;
+2. those in ON of an outer join, towards the side that is not preserved;
+3. correlated equalities of a subquery, from the outer query into it; and out of it where EXISTS has to hold;
+4. `x IN (SELECT y …)`, both ways.
+
+A consumer inside a derived table is followed through its outputs, as far as the restriction means the same there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from federation.planner import filters
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One entry of a FROM: a table, or a derived one. Aliases are unique in the whole query."""
+
+    alias: str
+    select: exp.Select = field(compare=False, repr=False)
+    node: exp.Expr = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Link:
+    """The useful rows of the consumer, which is a table, have a value of the producer in their column."""
+
+    producer: Relation
+    producer_column: str
+    consumer: Relation
+    consumer_column: str
+
+
+def relations(root: exp.Expr) -> list[Relation]:
+    """Those of all SELECTs below, without the uses of common table expressions."""
+    common = {cte.alias for cte in root.root().find_all(exp.CTE)}
+    return [
+        Relation(node.alias_or_name, select, node)
+        for select in root.find_all(exp.Select)
+        for node in filters.relations(select)
+        if isinstance(node, (exp.Table, exp.Subquery))
+        and not (isinstance(node, exp.Table) and node.name in common)
+        and not node.args.get("joins")
+    ]
+
+
+def links(root: exp.Query) -> list[Link]:
+    """All links of a normalized query."""
+    known = {each.alias: each for each in relations(root)}
+    found: dict[Link, None] = {}
+    for select in root.find_all(exp.Select):
+        if all(not join.args.get("method") for join in select.args.get("joins") or []):
+            for producer, consumer in _restrictions(select):
+                _draw(found, known, producer, consumer)
+    return list(found)
+
+
+def conditions(relation: Relation) -> list[exp.Expr]:
+    """The conjuncts about the relation alone that every useful row of it fulfils."""
+    select, alias = relation.select, relation.alias
+    if alias in filters.null_extended(select):
+        return []
+    parts = filters.where_conjuncts(select)
+    parts += [part for join in _joins(select) if filters.is_inner(join) for part in _on(join)]
+    return [
+        each
+        for each in parts
+        if filters.tables_of(each) == {alias} and not each.find(exp.Query) and not filters.volatile(each)
+    ]
+
+
+def _draw(found: dict[Link, None], known: dict[str, Relation], producer: exp.Column, consumer: exp.Column) -> None:
+    source, target = known.get(producer.table), known.get(consumer.table)
+    if source is None or target is None:
+        return
+    for relation, column in _followed(target, consumer.name, known):
+        if relation != source:
+            found[Link(source, producer.name, relation, column)] = None
+
+
+def _restrictions(select: exp.Select) -> Iterator[tuple[exp.Column, exp.Column]]:
+    """Pairs of a producing and a consuming column, for one SELECT."""
+    own = {each.alias_or_name for each in filters.relations(select)}
+    everywhere = filters.where_conjuncts(select)
+    for join in _joins(select):
+        if filters.is_inner(join):
+            everywhere += _on(join)
+            continue
+        right = join.this.alias_or_name
+        consumers = {"LEFT": {right}, "RIGHT": own - {right}}.get(join.side, set())
+        if join.kind in ("", "OUTER"):
+            yield from _equalities(_on(join), consumers)
+    yield from _equalities(everywhere, own)
+    for part in everywhere:
+        if isinstance(part, exp.Exists):
+            yield from _from_exists(part.this, own)
+        elif isinstance(part, exp.In) and part.args.get("query") is not None and isinstance(part.this, exp.Column):
+            yield from _from_in(part, own)
+
+
+def _equalities(parts: list[exp.Expr], consumers: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:
+    for part in parts:
+        sides = (part.this.unnest(), part.expression.unnest()) if isinstance(part, exp.EQ) else ()
+        if len(sides) == 2 and all(isinstance(each, exp.Column) and each.table for each in sides):
+            for producer, consumer in (sides, sides[::-1]):
+                if consumer.table in consumers and producer.table != consumer.table:
+                    yield producer, consumer
+
+
+def _from_exists(query: exp.Expr, outer: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:
+    """Rows of the outer query must find their key in the subquery, unless that has a row whatever it reads."""
+    select = query.unnest()
+    if not isinstance(select, exp.Select) or _tail(select) or select.args.get("group") or select.args.get("having"):
+        return
+    if not any(each.find(exp.AggFunc, exp.Anonymous) for each in select.expressions):
+        yield from _equalities(filters.where_conjuncts(select), outer)
+
+
+def _from_in(part: exp.In, own: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:
+    select = part.args["query"].unnest()
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1:
+        return
+    output = select.expressions[0].unalias()
+    if isinstance(output, exp.Column) and output.table:
+        if part.this.table in own:
+            yield output, part.this
+        if _restrictable(select, output):
+            yield part.this, output
+
+
+def _followed(relation: Relation, column: str, known: dict[str, Relation]) -> Iterator[tuple[Relation, str]]:
+    """The tables, and their columns, that a restriction of a relation's column restricts."""
+    if isinstance(relation.node, exp.Table):
+        yield relation, column
+        return
+    for select in _branches(relation.node):
+        output = next((each.unalias() for each in select.expressions if each.alias_or_name == column), None)
+        if isinstance(output, exp.Column) and _restrictable(select, output):
+            inner = known.get(output.table)
+            if inner is not None and inner.select is select:
+                yield from _followed(inner, output.name, known)
+
+
+def _branches(node: exp.Expr) -> list[exp.Select]:
+    """The SELECT of a derived table, or those of its UNION ALL, whose outputs have the same names."""
+    query = node.unnest()
+    if isinstance(query, exp.Union) and not query.args.get("distinct") and not _tail(query):
+        sides = [_branches(query.this), _branches(query.expression)]
+        names = [[each.alias_or_name for each in select.expressions] for side in sides for select in side]
+        return sides[0] + sides[1] if all(sides) and all(each == names[0] for each in names) else []
+    return [query] if isinstance(query, exp.Select) else []
+
+
+def _restrictable(select: exp.Select, output: exp.Column) -> bool:
+    """Whether rows with other values of an output may be taken away below the SELECT."""
+    if _tail(select) or any(select.args.get(key) for key in ("qualify", "sample")):
+        return False
+    distinct = select.args.get("distinct")
+    if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window, exp.Unnest, exp.Explode):
+        return False
+    group = select.args.get("group")
+    if group is not None:
+        simple = not any(value for key, value in group.args.items() if key != "expressions")
+        return simple and any(key == output for key in group.expressions)
+    aggregated = any(each.find(exp.AggFunc, exp.Anonymous) for each in select.expressions)
+    return not aggregated and not select.args.get("having")
+
+
+def _tail(query: exp.Query) -> bool:
+    return any(query.args.get(key) for key in ("limit", "offset"))
+
+
+def _joins(select: exp.Select) -> list[exp.Join]:
+    return select.args.get("joins") or []
+
+
+def _on(join: exp.Join) -> list[exp.Expr]:
+    return filters.conjuncts(join.args.get("on"))

@@ -1,0 +1,100 @@
+"""What a runtime filter becomes once its keys are known: members, a range, nothing to read at all, or no filter."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from adapters.base import ColumnStatistics, Predicate, Scan, SupportsQuery
+from adapters.sql.dialect import Declined, SourceDialect
+from adapters.sql.keys import comparable, restricted
+from federation.planner.fragments import plan_scan
+from federation.planner.nodes import Cost, Fragment, RemoteQuery, RuntimeFilter, TableScan
+
+USEFUL = 0.7  # a filter that leaves more of the rows is none
+MEMBERS = 10_000  # keys in a list
+ARRAY_MEMBERS = 500_000  # keys in one literal
+
+
+def apply_filters(fragment: Fragment, found: Sequence[tuple[RuntimeFilter, pa.Array[Any]]]) -> list[str]:
+    """Plan the fragment's scan again with the filters that help; returns what was made of each, for EXPLAIN.
+
+    The keys are distinct, sorted, and none of them is NULL.
+    """
+    if any(not len(keys) for _, keys in found):
+        if fragment.scan is not None:
+            fragment.scan.close()
+        fragment.scan = Scan((), fragment.schema)  # no row of it can matter
+        return ["no keys, nothing is read" if not len(keys) else "" for _, keys in found]
+    if isinstance(fragment, TableScan):
+        plan_scan(fragment, [Predicate(each.column, "in", tuple(keys.to_pylist())) for each, keys in found])
+        return [f"{len(keys)} keys" for _, keys in found]
+    assert isinstance(fragment, RemoteQuery)
+    return _restrict(fragment, found)
+
+
+def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Array[Any]]]) -> list[str]:
+    adapter = fragment.source.adapter
+    assert isinstance(adapter, SupportsQuery)
+    query, made, left = fragment.translated.query, [], 1.0
+    for each, keys in found:
+        members = _members(adapter.dialect, keys)
+        kept = _share(each.statistics or ColumnStatistics(), keys, fragment.cost, members=members)
+        if kept > USEFUL or not comparable(fragment.schema.field(each.column).type, keys.type):
+            made.append("not made: it would leave most rows")
+            continue
+        values = keys if members else pa.array([keys[0].as_py(), keys[-1].as_py()], keys.type)
+        try:
+            query = restricted(
+                adapter.dialect, query, fragment.translated.outputs, each.column, values, members=members
+            )
+        except Declined as exc:
+            made.append(f"not made: {exc.reason}")
+            continue
+        left *= kept
+        made.append(f"{len(keys)} keys" if members else f"from {values[0]} to {values[1]}")
+    if query is not fragment.translated.query:
+        scan = adapter.plan_query(query, fragment.schema)
+        if scan is None:
+            return ["not made: the adapter declined" for _ in found]
+        if fragment.scan is not None:
+            fragment.scan.close()
+        fragment.scan = scan
+    if fragment.cost.rows is not None:
+        fragment.cost = Cost(fragment.cost.rows * left, fragment.cost.bytes, fragment.cost.seconds)
+    return made
+
+
+def _members(dialect: SourceDialect, keys: pa.Array[Any]) -> bool:
+    array = dialect.key_array is not None and pa.types.is_integer(keys.type)
+    return len(keys) <= (ARRAY_MEMBERS if array else MEMBERS)
+
+
+def _share(known: ColumnStatistics, keys: pa.Array[Any], cost: Cost, *, members: bool) -> float:
+    """How much of the fragment the filter is expected to leave."""
+    if members:
+        distinct = known.distinct if known.distinct is not None else cost.rows
+        return min(1.0, len(keys) / max(distinct, 1.0)) if distinct is not None else 0.0
+    whole = _distance(known.minimum, known.maximum)
+    part = _distance(keys[0].as_py(), keys[-1].as_py())
+    return min(1.0, part / whole) if whole and part is not None else 1.0
+
+
+def _distance(first: Any, last: Any) -> float | None:
+    """Between two numbers, or two dates."""
+    if isinstance(first, datetime.date) and isinstance(last, datetime.date):
+        return float(last.toordinal() - first.toordinal())
+    if isinstance(first, int | float | Decimal) and isinstance(last, int | float | Decimal):
+        return float(last) - float(first)
+    return None
+
+
+def distinct_keys(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """The distinct values in order, without NULL."""
+    values = pc.unique(column.combine_chunks()).drop_null()
+    return values.take(pc.sort_indices(values))
