@@ -68,6 +68,7 @@ def _arrow_rows(paths: Sequence[str], share: float) -> float | None:
     with suppress(pa.ArrowInvalid, OSError):
         for path in paths:
             with pa.memory_map(path) as source:
-                rows += pa.ipc.open_file(source).count_rows()
+                file: Any = pa.ipc.open_file(source)
+                rows += file.count_rows()
         return rows * share
     return None

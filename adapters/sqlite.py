@@ -23,7 +23,7 @@ import pyarrow as pa
 from adbc_driver_sqlite import StatementOptions, dbapi
 from sqlglot import exp
 
-from adapters.base import CancelToken, Partition, Scan, ScanRequest, Table, TableName
+from adapters.base import CancelToken, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
@@ -40,6 +40,7 @@ from adapters.sql.dialect import SourceDialect
 from adapters.sql.scan import scan_query
 from adapters.sql.sqlite import SQLITE
 from adapters.sqlite_schema import SCHEMA, read_table, table_names
+from adapters.sqlite_statistics import read_statistics
 from adapters.sqlite_types import Array, Transport, transport
 
 _BATCH_ROWS = "4096"
@@ -94,6 +95,11 @@ class SQLiteAdapter:
         if found is None:
             raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
         return found
+
+    def statistics(self, table: TableName) -> TableStatistics:
+        known = self.get_table(table)
+        with self._connection() as connection:
+            return read_statistics(lambda sql: _rows(connection, sql), known)
 
     def _table(self, connection: dbapi.Connection, name: TableName) -> Table | None:
         """Kept for as long as the schema of the file does not change."""

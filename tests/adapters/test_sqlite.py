@@ -38,6 +38,11 @@ class TestSqlite(AdapterConformance):
         create_people(path, "doomed")
         return TableName("main", "doomed"), lambda: write(path, "DROP TABLE doomed")
 
+    @pytest.fixture
+    def analyzed(self, path: Path, adapter: SQLiteAdapter) -> SQLiteAdapter:
+        write(path, "ANALYZE")
+        return adapter
+
 
 class TestStrictSqlite(TestSqlite):
     """Columns that hold their type only, compared without regard to case: predicates go down."""
