@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from adapters.base import Adapter, Table, TableName
 from adapters.errors import MissingDriver, SchemaNotFound, TableNotFound
+from catalog.access import Access
 from catalog.listing import Listing, Listings, again, ambiguous
 from catalog.model import CatalogTable, Settings, Source, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name
@@ -38,11 +39,13 @@ class Catalog:
         settings: Settings = Settings(),  # noqa: B008 -- frozen
         notes: Iterable[TableNote] = (),
         redactor: Redactor | None = None,
+        access: Access = Access(),  # noqa: B008 -- frozen
     ) -> None:
         self.sources = MappingProxyType({source.name: source for source in sources})
         self.views = MappingProxyType({(view.schema, view.name): view for view in views})
         self.settings = settings
         self.redactor = redactor or Redactor()
+        self.access = access
         self.notes = tuple(notes)
         self._note_by_folded = {
             (note.source, note.schema and note.schema.casefold(), note.name.casefold()): note for note in self.notes

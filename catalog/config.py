@@ -18,12 +18,15 @@ from typing import Any
 
 from adapters.errors import CatalogError, MissingDriver
 from adapters.registry import adapter_class
+from catalog.access import Access, read_access
 from catalog.model import Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.values import Faults, Section
 
-SECTIONS = ("settings", "sources", "tables", "views")
+SECTIONS = ("settings", "sources", "tables", "views", "users", "oidc", "callbacks")
+ACCESS = ("users", "oidc", "callbacks")
+UNNAMED = ("settings", "callbacks")  # one table for all files, not one for each name
 SETTINGS = ("search_path", "memory_limit", "spill_directory", "threads", "timeout", "metadata_ttl")
 SOURCE_KEYS = ("adapter", "limits")
 LIMIT_KEYS = ("concurrency", "timeout")
@@ -51,6 +54,7 @@ class Config:
     views: tuple[View, ...]
     notes: tuple[TableNote, ...]
     redactor: Redactor
+    access: Access
 
 
 def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
@@ -62,9 +66,10 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     views = tuple(_views(merged["views"], source_names))
     notes = tuple(_notes(merged["tables"], source_names))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
+    access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
     for error in faults.errors:
         redactor.scrub_error(error)
-    return Config(settings, sources, views, notes, redactor), faults.errors
+    return Config(settings, sources, views, notes, redactor, access), faults.errors
 
 
 def _documents(path: Path, faults: Faults) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -97,7 +102,7 @@ def _merge(documents: Iterator[tuple[Path, Mapping[str, Any]]], faults: Faults) 
         top = Section(file, "", document, faults)
         top.reject_unknown(SECTIONS, NOT_YET_SECTIONS)
         for kind, section in top.tables(only=SECTIONS):
-            if kind == "settings":
+            if kind in UNNAMED:
                 for key in section.values:
                     _first(seen, (kind, key), key, section)
                 merged[kind].append((kind, section))
@@ -109,6 +114,8 @@ def _merge(documents: Iterator[tuple[Path, Mapping[str, Any]]], faults: Faults) 
 
 def _key(kind: str, name: str) -> tuple[str, object]:
     """Two names with the same key cannot both be defined: matching ignores case."""
+    if kind in ACCESS:
+        return kind, name
     parts = (name,) if kind == "sources" else split_name(name) or (name,)
     return kind, tuple(part.casefold() for part in parts)
 
@@ -247,6 +254,13 @@ def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
             owner, comment = section.text("owner"), section.text("comment")
             schema = name[1] if len(name) == 3 else None
             yield TableNote(by_folded[name[0].casefold()], schema, name[-1], owner, comment)
+
+
+def _secret(section: Section, redactor: Redactor) -> Section:
+    """The section with its references replaced, and what is secret in it known."""
+    resolved = _resolved(section, redactor)
+    redactor.add_options(dict(resolved.values))
+    return resolved
 
 
 def _resolved(section: Section, redactor: Redactor) -> Section:

@@ -40,7 +40,8 @@ def build_catalog(config: Config) -> tuple[Catalog, list[CatalogError]]:
             faults.append(_placed(source, exc))
             continue
         sources.append(Source(source.name, source.kind, made, source.limits))
-    return Catalog(sources, config.views, config.settings, config.notes, config.redactor), faults
+    made_of = (config.views, config.settings, config.notes, config.redactor, config.access)
+    return Catalog(sources, *made_of), faults
 
 
 def _placed(source: SourceConfig, fault: CatalogError) -> CatalogError:

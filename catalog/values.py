@@ -35,6 +35,11 @@ class Section:
         self.values = values
         self.faults = faults
 
+    @property
+    def name(self) -> str:
+        """The last part of the path, without the quotation marks that TOML may want."""
+        return self.path.split(".", 1)[-1].strip('"')
+
     def fault(self, key: str, message: str, hint: str | None = None) -> None:
         self.faults.add(self.file, ".".join(filter(None, (self.path, key))), message, hint)
 

@@ -164,7 +164,7 @@ def test_names_that_differ_only_in_case_are_one_name(tmp_path: Path) -> None:
     ("text", "message", "hint"),
     [
         ("[setings]", "setings: unknown key", 'did you mean "settings"?'),
-        ("threads = 3", "threads: unknown key", "known keys: settings, sources, tables, views"),
+        ("threads = 3", "threads: unknown key", "known keys: callbacks, oidc, settings, sources, tables, users, views"),
         ("settings = 3", "settings: this must be a table", "write [settings]"),
         ("[settings]\nthread = 3", "settings.thread: unknown key", 'did you mean "threads"?'),
         ("[settings]\nthreads = true", "settings.threads: this must be a whole number above zero", "write threads = 4"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import adapter_class, adapter_names
-from catalog import config
+from catalog import access, config
 from catalog.config import read_config
 
 PAGE = Path(__file__).parents[2] / "docs" / "catalog-file.md"
@@ -33,6 +33,9 @@ def documented(heading: str, after: str = "") -> set[str]:
         ("## `[sources.name]`", "`limits` is a table", config.LIMIT_KEYS),
         ('## `[tables."source.schema.table"]`', "", config.TABLE_KEYS),
         ('## `[views."schema.view"]`', "", config.VIEW_KEYS),
+        ("## `[users.name]`", "", access.USER_KEYS),
+        ("## `[oidc.name]`", "", access.OIDC_KEYS),
+        ("## `[callbacks]`", "", access.CALLBACK_KEYS),
     ],
 )
 def test_every_key_is_documented(heading: str, after: str, keys: tuple[str, ...]) -> None:
