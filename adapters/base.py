@@ -263,6 +263,20 @@ class SupportsLocalScan(Protocol):
 
 
 @runtime_checkable
+class SupportsNativeQuery(Protocol):
+    """A source that answers a query in its own words: the text is sent as it is, and can only read."""
+
+    def describe_native(self, sql: str) -> tuple[Column, ...]:
+        """The columns of the result, at least one, of different names. `sql` is one statement without a semicolon at
+        its end; it is not run. Raises ReadOnlyError or NotSupportedError for what is not a query, DuplicateColumn,
+        IndeterminateType, or the source's error."""
+
+    def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
+        """The rows, with some of the columns that were described. The schema is exactly theirs, but for the width of
+        decimals; a column that has changed since is SourceChanged."""
+
+
+@runtime_checkable
 class SupportsEstimate(Protocol):
     """A source whose optimizer can be asked."""
 

@@ -76,6 +76,14 @@ class AmbiguousColumn(ProgrammingError, sqlstate="42702"):
     """Several tables in scope have that column."""
 
 
+class DuplicateColumn(ProgrammingError, sqlstate="42701"):
+    """A relation has several columns of one name."""
+
+
+class IndeterminateType(ProgrammingError, sqlstate="42P18"):
+    """Nothing says which type a column has."""
+
+
 class AmbiguousTable(ProgrammingError, sqlstate="42P09"):
     """Several sources have a table of that name."""
 

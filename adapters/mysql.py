@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ from adapters.errors import (
     TableNotFound,
 )
 from adapters.mysql_explain import asked, expected
+from adapters.mysql_native import native_column, native_fields
 from adapters.mysql_schema import read_table, table_names
 from adapters.mysql_session import Session, parse_uri, translated
 from adapters.mysql_statistics import ADVICE_SECONDS, COLUMNS, SETTINGS, read_statistics
@@ -45,6 +47,7 @@ from adapters.mysql_wire import RowStream
 from adapters.pool import Pool
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.mysql import MYSQL
+from adapters.sql.native import relation_of
 from adapters.sql.scan import scan_query
 
 _READERS = 16
@@ -58,6 +61,7 @@ class _Fetch:
     sql: str
     schema: pa.Schema
     tables: tuple[TableName, ...]
+    native: bool = False  # the caller's own text: its session is for nobody else
 
 
 class MySQLAdapter:
@@ -152,6 +156,18 @@ class MySQLAdapter:
             return None
         return Scan((self._partition(query, schema),), schema)
 
+    def describe_native(self, sql: str) -> tuple[Column, ...]:
+        with self._borrowed(self._describing) as session:
+            fields = native_fields(session, sql, self.name)
+        table = cache(self.get_table)
+        return tuple(native_column(field, table) for field in fields)
+
+    def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
+        schema = pa.schema([(column.name, column.type) for column in columns])
+        partition = self._partition(relation_of(sql, schema.names), schema)
+        fetch = replace(partition.payload, native=True)
+        return Scan((Partition(partition.request, fetch),), schema)
+
     def estimate(self, query: exp.Query) -> Estimate:
         """A second question is asked about a grouped query: how many values its keys have."""
         prepared = self._prepared(query.copy())
@@ -200,7 +216,7 @@ class MySQLAdapter:
 
     def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         cancel.check()
-        reading = _Reading(self._pool, self._acquire(self._pool, cancel))
+        reading = _Reading(self._pool, self._acquire(self._pool, cancel), native=fetch.native)
         # In a thread of its own: the server may take seconds to answer, and whoever cancels has others to tell.
         unregister = cancel.register(threading.Thread(target=reading.kill, name="mysql-kill", daemon=True).start)
         try:
@@ -280,8 +296,9 @@ class MySQLAdapter:
 class _Reading:
     """One open result. `kill` may come from another thread, and never hits the connection's next user."""
 
-    def __init__(self, pool: Pool[Session], session: Session) -> None:
+    def __init__(self, pool: Pool[Session], session: Session, *, native: bool) -> None:
         self._pool = pool
+        self._native = native
         self._session = session
         self._stream: RowStream | None = None
         self._lock = threading.Lock()
@@ -289,6 +306,8 @@ class _Reading:
         self._closed = False
 
     def open(self, sql: str) -> Iterator[tuple[list[Array], list[int]]]:
+        if self._native:
+            self._session.rows("START TRANSACTION READ ONLY")
         self._stream, wire_types = self._session.open(sql)
         return ((columns, wire_types) for columns in self._stream)
 
@@ -304,7 +323,7 @@ class _Reading:
             self.kill()
         with self._lock:
             self._closed = True
-        self._pool.release(self._session, broken=self._killed or self._stream is None)
+        self._pool.release(self._session, broken=self._killed or self._native or self._stream is None)
 
 
 def _tables(query: exp.Query) -> list[TableName]:

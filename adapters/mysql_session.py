@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql  # type: ignore[import-untyped]
+from pymysql.constants import COMMAND  # type: ignore[import-untyped]
+from pymysql.protocol import FieldDescriptorPacket  # type: ignore[import-untyped]
 
 from adapters.base import CancelToken
 from adapters.errors import (
+    AmbiguousColumn,
     CardinalityViolation,
     CatalogError,
+    ColumnNotFound,
     Error,
+    FunctionNotFound,
+    GroupingError,
     MissingDriver,
+    NotSupportedError,
     NumericOutOfRange,
     QueryTimeout,
+    ReadOnlyError,
+    SchemaNotFound,
     SourceAuthError,
     SourceChanged,
     SourceError,
     SourceUnavailable,
+    SQLSyntaxError,
     StatementTooComplex,
+    TableNotFound,
 )
 from adapters.mysql_wire import RowStream, ServerReported, StreamBroken
 
@@ -49,12 +60,25 @@ _MEANING: dict[int, tuple[type[Error], str | None]] = {
     **dict.fromkeys((1264, 1690), (NumericOutOfRange, None)),
     _NO_PLUGIN: (MissingDriver, 'pip install "PyMySQL[rsa]"'),
     1242: (CardinalityViolation, None),
+    **dict.fromkeys((1290, 1792, 1836), (ReadOnlyError, "only queries run here")),
     1153: (StatementTooComplex, "raise max_allowed_packet at the server, or shorten the query"),
     **dict.fromkeys(
         (1040, 1203, 1226), (SourceUnavailable, "the server has too many connections: lower limits.concurrency")
     ),
     **dict.fromkeys((1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927), (SourceUnavailable, None)),
     **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2026, 2055), (SourceUnavailable, "check that the server runs")),
+}
+#: the same, where the text is the caller's own
+OF_NATIVE: Mapping[int, tuple[type[Error], str | None]] = {
+    **_MEANING,
+    1049: (SchemaNotFound, None),
+    1052: (AmbiguousColumn, None),
+    1054: (ColumnNotFound, None),
+    1055: (GroupingError, None),
+    1064: (SQLSyntaxError, None),
+    **dict.fromkeys((1109, 1146), (TableNotFound, None)),
+    1295: (NotSupportedError, "only queries run here"),
+    1305: (FunctionNotFound, None),
 }
 
 
@@ -148,6 +172,22 @@ class Session:
         result.connection = None
         return RowStream(self._connection._rfile, result.field_count), [each.type_code for each in result.fields]
 
+    def prepared(self, sql: str) -> list[Any]:
+        """The driver's descriptions of the columns of one statement, which is prepared and not run; none for what is
+        not a query. The server refuses several statements."""
+        connection = self._connection
+        connection._execute_command(COMMAND.COM_STMT_PREPARE, sql)
+        answer = connection._read_packet()
+        answer.advance(1)
+        statement, columns, placeholders = answer.read_uint32(), answer.read_uint16(), answer.read_uint16()
+        for _ in range(placeholders + bool(placeholders)):  # and the packet that ends them
+            connection._read_packet()
+        found = [connection._read_packet(FieldDescriptorPacket) for _ in range(columns)]
+        if columns:
+            connection._read_packet()
+        connection._execute_command(COMMAND.COM_STMT_CLOSE, statement.to_bytes(4, "little"))
+        return [] if placeholders else found
+
     def is_stale(self) -> bool:
         """An idle connection has nothing to read, unless the server has closed it."""
         sock = self._connection._sock
@@ -186,20 +226,22 @@ def _connect(address: Address, seconds: int) -> Any:
 
 
 @contextmanager
-def translated(source: str, cancel: CancelToken | None = None) -> Iterator[None]:
+def translated(
+    source: str, cancel: CancelToken | None = None, meaning: Mapping[int, tuple[type[Error], str | None]] = _MEANING
+) -> Iterator[None]:
     """From the driver's exceptions to ours. After a cancel, whatever failed is the cancel."""
     try:
         yield
     except ServerReported as exc:
         _check(cancel, exc)
-        raise _error(exc.code, exc.message, source) from exc
+        raise _error(exc.code, exc.message, source, meaning) from exc
     except pymysql.MySQLError as exc:
         _check(cancel, exc)
         code = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
         message = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
         if isinstance(exc, pymysql.err.InterfaceError):
             code, message = 2006, "the connection is closed"
-        raise _error(code, message, source) from exc
+        raise _error(code, message, source, meaning) from exc
     except (StreamBroken, OSError) as exc:
         _check(cancel, exc)
         raise SourceUnavailable(f"the connection broke: {exc}", source=source) from exc
@@ -213,6 +255,8 @@ def _check(cancel: CancelToken | None, cause: Exception) -> None:
             raise exc from cause
 
 
-def _error(code: int, message: str, source: str) -> Error:
-    kind, hint = _MEANING.get(code, (SourceError, None))
+def _error(
+    code: int, message: str, source: str, meaning: Mapping[int, tuple[type[Error], str | None]] = _MEANING
+) -> Error:
+    kind, hint = meaning.get(code, (SourceError, None))
     return kind(f"{message} (error {code})", hint=hint, source=source)

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import CancelToken, Estimate, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
+from adapters.base import CancelToken, Column, Estimate, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
@@ -30,6 +31,7 @@ from adapters.errors import (
 )
 from adapters.pool import Pool
 from adapters.postgres_errors import Faults
+from adapters.postgres_native import check_unchanged, native_columns
 from adapters.postgres_query import Fetch, blame_sql, fetches, pack, split, tables_of, with_stand_ins
 from adapters.postgres_schema import (
     LIST_TABLES,
@@ -45,6 +47,7 @@ from adapters.postgres_session import Server, Session, borrowed, started
 from adapters.postgres_statistics import explain_sql, parse_estimate, parse_statistics, statistics_sql
 from adapters.postgres_types import Misfit
 from adapters.sql.dialect import SourceDialect
+from adapters.sql.native import relation_of
 from adapters.sql.postgres import POSTGRES
 from adapters.sql.scan import scan_query
 
@@ -61,6 +64,7 @@ class _Payload:
     fetch: Fetch
     tables: tuple[Described, ...]
     snapshot: _Snapshot | None
+    native: tuple[str, tuple[Column, ...]] | None = None  # the caller's own text, and the columns that are read
 
 
 class PostgresAdapter:
@@ -151,6 +155,24 @@ class PostgresAdapter:
         partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
         return Scan(partitions, arriving, close=snapshot.close) if snapshot else Scan(partitions, arriving)
 
+    def describe_native(self, sql: str) -> tuple[Column, ...]:
+        found: list[tuple[Column, ...]] = []
+
+        def describe(session: Session) -> None:
+            found.append(native_columns(session, sql, self._faults, self.name))
+
+        with borrowed(self._describers, CancelToken(), describe):
+            return found[0]
+
+    def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
+        """The session ends with the read: what a function has set or locked in it is for nobody else."""
+        query = relation_of(sql, [column.name for column in columns])
+        made = fetches(query, pa.schema([(column.name, column.type) for column in columns]), ())
+        if made is None:
+            raise AssertionError("every described type can be fetched")
+        schema, (fetch,) = made
+        return Scan((Partition(fetch.island, _Payload(fetch, (), None, (sql, columns))),), schema)
+
     def estimate(self, query: exp.Query) -> Estimate:
         query = with_stand_ins(query.copy(), self._known, self.default_schema)
         return parse_estimate(self._ask(self._advisers, explain_sql(query)))
@@ -163,7 +185,9 @@ class PostgresAdapter:
 
     def _batches(self, payload: _Payload, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         fetch = payload.fetch
-        with borrowed(self._readers, cancel, lambda session: self._begin(session, payload, cancel)) as session:
+        native = payload.native is not None
+        begin = partial(self._begin, payload=payload, cancel=cancel)
+        with borrowed(self._readers, cancel, begin, keep=not native) as session:
             try:
                 for sql in fetch.statements():
                     cancel.check()
@@ -175,7 +199,7 @@ class PostgresAdapter:
                 raise self._blamed(session, fetch, exc) from exc
             cancel.check()
             with self._faults.translated(cancel):
-                session.run("COMMIT")
+                session.run("ROLLBACK" if native else "COMMIT")
 
     def _begin(self, session: Session, payload: _Payload, cancel: CancelToken) -> None:
         if payload.snapshot is not None:
@@ -191,6 +215,8 @@ class PostgresAdapter:
             return
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
         _checked(session, begin, payload.tables, self._faults, cancel, self.name)
+        if payload.native is not None:
+            check_unchanged(session, *payload.native, self._faults, self.name)
 
     def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         width = len(fetch.columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
@@ -12,19 +12,29 @@ from adbc_driver_manager import Error as DriverError
 
 from adapters.base import CancelToken
 from adapters.errors import (
+    AmbiguousColumn,
     CardinalityViolation,
+    ColumnNotFound,
     ConversionError,
     DataError,
     DivisionByZero,
     Error,
+    FunctionNotFound,
+    GroupingError,
+    NotSupportedError,
     NumericOutOfRange,
     OutOfMemory,
+    ProgrammingError,
     QueryTimeout,
     ReadOnlyError,
+    SchemaNotFound,
     SourceAuthError,
     SourceChanged,
     SourceError,
     SourceUnavailable,
+    SQLSyntaxError,
+    TableNotFound,
+    TypeMismatch,
 )
 
 _CHANGED = (SourceChanged, "it was changed after it was planned with: run the query again")
@@ -38,6 +48,7 @@ _BY_STATE: dict[str, tuple[type[Error], str | None]] = {
     "22003": (NumericOutOfRange, "cast to a wider type, such as double precision"),
     "22012": (DivisionByZero, "divide by nullif(x, 0)"),
     "22P02": (ConversionError, "cast the column to text"),
+    "25001": (ReadOnlyError, None),  # a function that would make the transaction one that writes
     "25006": (ReadOnlyError, None),
     "28": _DENIED,
     "3D000": _CHANGED,
@@ -52,6 +63,20 @@ _BY_STATE: dict[str, tuple[type[Error], str | None]] = {
     "57014": (QueryTimeout, "the time limit of the source or its administrator ended it: raise the limit or ask less"),
     "57P": _GONE,
     "XX000": (SourceError, None),
+}
+#: the same, where the text is the caller's own
+_OF_NATIVE: dict[str, tuple[type[Error], str | None]] = {
+    **_BY_STATE,
+    "0A000": (NotSupportedError, None),
+    "3F000": (SchemaNotFound, None),
+    "42": (ProgrammingError, None),
+    "42601": (SQLSyntaxError, None),
+    "42702": (AmbiguousColumn, None),
+    "42703": (ColumnNotFound, None),
+    "42803": (GroupingError, None),
+    "42804": (TypeMismatch, None),
+    "42883": (FunctionNotFound, None),
+    "42P01": (TableNotFound, None),
 }
 
 
@@ -73,6 +98,18 @@ class Faults:
             raise self._error(exc) from self._cause(exc)
 
     @contextmanager
+    def of_native(self, before: int = 0) -> Iterator[None]:
+        """A failure to prepare the caller's own text, which so many characters of ours stand before."""
+        try:
+            yield
+        except DriverError as exc:
+            error = self._error(exc, _OF_NATIVE)
+            place = dict[str | bytes, str | bytes](exc.details).get(b"PG_DIAG_STATEMENT_POSITION")
+            if place is not None and int(place) > before:
+                error.message += f" (at character {int(place) - before} of the native query)"
+            raise error from self._cause(exc)
+
+    @contextmanager
     def connecting(self) -> Iterator[None]:
         """The driver gives no code for a failed connect, only libpq's text."""
         try:
@@ -82,15 +119,15 @@ class Faults:
             hint = "check the uri, and that the server runs and can be reached from here"
             raise SourceUnavailable(text, hint=hint, source=self._source) from self._cause(exc)
 
-    def _error(self, exc: Exception) -> Error:
+    def _error(self, exc: Exception, by_state: Mapping[str, tuple[type[Error], str | None]] = _BY_STATE) -> Error:
         state = getattr(exc, "sqlstate", None)
         if state is None:
             return SourceUnavailable(f"reading broke off: {self._text(exc)}", hint=_GONE[1], source=self._source)
         kind, hint = next(
-            (_BY_STATE[state[:size]] for size in (5, 3, 2) if state[:size] in _BY_STATE), (SourceError, None)
+            (by_state[state[:size]] for size in (5, 3, 2) if state[:size] in by_state), (SourceError, None)
         )
         error = kind(self._text(exc), hint=hint, source=self._source)
-        if kind in (DataError, SourceError):
+        if kind in (DataError, SourceError, ProgrammingError):
             error.sqlstate = state
         return error
 

@@ -61,6 +61,13 @@ class Session:
             rows = AdbcRecordBatchReader._import_from_c(handle.address).read_all()
         return rows.column(0)[0].as_py() if rows.num_rows else None
 
+    def schema(self, sql: str) -> pa.Schema:
+        """The columns of one statement, which is prepared and not run. The server refuses several."""
+        with AdbcStatement(self._connection) as statement:
+            statement.set_sql_query(sql)
+            handle = statement.execute_schema()
+            return pa.Schema._import_from_c(handle.address)
+
     @contextmanager
     def stream(self, sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
         with AdbcStatement(self._connection) as statement:
@@ -171,8 +178,11 @@ def started(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session],
 
 
 @contextmanager
-def borrowed(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None]) -> Iterator[Session]:
-    """A session for one read. One that was cancelled, or left in the middle of an answer, is never used again."""
+def borrowed(
+    pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None], *, keep: bool = True
+) -> Iterator[Session]:
+    """A session for one read. One that was cancelled, or left in the middle of an answer, is never used again, nor
+    one that is not to be kept."""
     session = started(pool, cancel, begin)
     complete = False
     try:
@@ -181,4 +191,4 @@ def borrowed(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session]
         complete = True
     finally:
         session.fresh = False
-        pool.release(session, broken=not complete or cancel.cancelled)
+        pool.release(session, broken=not (complete and keep) or cancel.cancelled)

@@ -76,6 +76,15 @@ class Catalog:
             raise self._no_source(parts)
         return self._qualified(source, parts[1] if len(parts) == 3 else None, parts[-1])
 
+    def source(self, name: str) -> Source:
+        """The source of that name, in whatever case. Raises SchemaNotFound."""
+        source = self._source_by_folded.get(name.casefold())
+        if source is None:
+            hint = did_you_mean(nearest(name, self.sources))
+            known = ", ".join(self.sources) or "none"
+            raise SchemaNotFound(f'there is no source "{name}"', hint=hint or f"known: {known}")
+        return source
+
     def tables(self, source: str) -> list[TableName]:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
         return list(self._listings.get(self.sources[source]).tables)

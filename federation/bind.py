@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from sqlglot import exp
 
+from adapters.base import TableName
 from adapters.errors import (
     Error,
     NotSupportedError,
@@ -23,6 +24,7 @@ from adapters.errors import (
 )
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
+from federation.native import FUNCTION, is_call, is_native, native_table
 from federation.parse import parse
 
 MAX_VIEW_DEPTH = 32
@@ -54,12 +56,19 @@ class Binder:
         return bound
 
     def _bind_tables(self, bound: Bound, query: exp.Query, views: tuple[tuple[str, str], ...]) -> None:
+        for lateral in list(query.find_all(exp.Lateral)):
+            if is_call(lateral.this):
+                lateral.replace(exp.Table(this=lateral.this, alias=lateral.args.get("alias")))
+            elif isinstance(lateral.this, exp.Func):
+                _check_table_function(lateral)
         for table in list(query.find_all(exp.Table)):
             if not _is_cte(table):
                 self._bind_table(bound, table, views)
         _drop_qualifiers(query)
 
     def _bind_table(self, bound: Bound, table: exp.Table, views: tuple[tuple[str, str], ...]) -> None:
+        if is_call(table.this) and not table.args.get("db"):
+            return self._bind_native(bound, table, views)
         if not isinstance(table.this, exp.Identifier):
             return _check_table_function(table)
         parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
@@ -75,9 +84,25 @@ class Binder:
             return None
         identifier, found = self._identified(found, parts)
         bound.tables[identifier] = found
-        kept = {key: value for key, value in table.args.items() if key not in ("this", "db", "catalog", "alias")}
-        table.replace(exp.Table(this=exp.to_identifier(identifier), alias=alias, **kept))
+        _put_in(table, identifier, found, alias)
         return None
+
+    def _bind_native(self, bound: Bound, table: exp.Table, views: tuple[tuple[str, str], ...]) -> None:
+        """DuckDB knows a native query by its columns and its place among those of the statement, not by its text: it
+        would else keep a table for every text that was ever sent."""
+        try:
+            found = native_table(self._catalog, table.this)
+        except Error as exc:
+            exc.position = exc.position or (None if views else position_of(table.this))
+            raise
+        known = [identifier for identifier, each in bound.tables.items() if is_native(each)]
+        identifier = next((each for each in known if _same(bound.tables[each], found)), None)
+        if identifier is None:
+            place = TableName(FUNCTION, str(len(known)))
+            identifier = self._identify(replace(found, table=replace(found.table, name=place)))
+        bound.tables[identifier] = found
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(FUNCTION, quoted=True))
+        _put_in(table, identifier, found, alias)
 
     def _identified(self, found: CatalogTable, parts: Sequence[exp.Identifier]) -> tuple[str, CatalogTable]:
         """The table's identifier; when the table is not what the catalog remembers, the catalog looks again once."""
@@ -113,6 +138,26 @@ class Binder:
         return query
 
 
+def _same(one: CatalogTable, other: CatalogTable) -> bool:
+    return one.source.name == other.source.name and one.table == other.table
+
+
+def _put_in(table: exp.Table, identifier: str, found: CatalogTable, alias: exp.TableAlias) -> None:
+    """`AS t (a, b)` names the columns anew: a subquery does that, so that a table keeps its own."""
+    kept = {key: value for key, value in table.args.items() if key not in ("this", "db", "catalog", "alias")}
+    named = alias.args.get("columns") or []
+    columns = [column.name for column in found.table.columns]
+    if not named or len(named) > len(columns):
+        table.replace(exp.Table(this=exp.to_identifier(identifier), alias=alias, **kept))
+        return
+    items: list[exp.Expr] = [exp.column(exp.to_identifier(column, quoted=True)) for column in columns]
+    for place, name in enumerate(named):
+        items[place] = exp.alias_(items[place], name.copy())
+    inner = exp.Table(this=exp.to_identifier(identifier), alias=exp.TableAlias(this=alias.this.copy()))
+    renamed = exp.Select(expressions=items).from_(inner, copy=False)
+    table.replace(exp.Subquery(this=renamed, alias=exp.TableAlias(this=alias.this), **kept))
+
+
 def _rename_reserved(query: exp.Query) -> None:
     """A CTE may not be called what we call tables, fragments and stages; where it is used it keeps its name."""
     for cte in [each for each in query.find_all(exp.CTE) if RESERVED.fullmatch(each.alias)]:
@@ -144,17 +189,18 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     return f"did you mean {' or '.join(found)}?" if found else None
 
 
-def _check_table_function(table: exp.Table) -> None:
+def _check_table_function(table: exp.Table | exp.Lateral) -> None:
     function = table.this
     if not isinstance(function, exp.Func):
         raise TableNotFound(
-            f"{function.sql('duckdb')} is not a table", hint='files are read through a source with adapter = "files"'
+            f"{(function or table).sql('duckdb')} is not a table",
+            hint='files are read through a source with adapter = "files"',
         )
     name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
     if name not in _TABLE_FUNCTIONS:
         raise NotSupportedError(
             f"the table function {name} is not available here",
-            hint=f"available: {', '.join(sorted(_TABLE_FUNCTIONS))}; files are read through a source",
+            hint=f"available: {', '.join(sorted((*_TABLE_FUNCTIONS, FUNCTION)))}; files are read through a source",
         )
 
 

@@ -38,6 +38,7 @@ class Reason(enum.StrEnum):
     PUSHDOWN_OFF = "PUSHDOWN_OFF"
     CONTRADICTION = "CONTRADICTION"
     PRUNED = "PRUNED"  # a declared constraint excludes the condition
+    NATIVE_QUERY = "NATIVE_QUERY"  # a text of the caller's runs as it is, and what is about its rows runs in DuckDB
     DECLINED = "DECLINED"  # the adapter itself declined the island
 
 

@@ -12,6 +12,7 @@ from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQue
 from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.queries import Translated, translate_query
 from catalog.model import CatalogTable, Source
+from federation.native import is_native
 from federation.planner.nodes import Fragment, LocalScan, Note, RemoteQuery, TableScan
 from federation.planner.optimizations import Optimizations
 
@@ -40,7 +41,8 @@ class Fragments:
         return adapter.dialect if self.optimizations.pushdown and isinstance(adapter, SupportsQuery) else None
 
     def tables_of(self, source: Source) -> dict[str, Table]:
-        return {key: each.table for key, each in self.tables.items() if each.source.name == source.name}
+        of_source = {key: each for key, each in self.tables.items() if each.source.name == source.name}
+        return {key: each.table for key, each in of_source.items() if not is_native(each)}
 
     def local_sql(self, table: CatalogTable) -> str | None:
         """How DuckDB reads the table by itself, if it can."""

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from adapters.sql.dialect import Declined, Reason
 from catalog.model import Source
+from federation.native import is_native
 from federation.planner import filters
 from federation.planner.aggregates import split_aggregation
 from federation.planner.fragments import Fragments
@@ -61,6 +62,8 @@ class Placer:
         names = {table.name for node in nodes for table in node.find_all(exp.Table)}
         names -= {cte.alias for node in nodes for cte in node.find_all(exp.CTE)}
         if not names or not all(name in self.fragments.tables for name in names):
+            return None
+        if any(is_native(self.fragments.tables[name]) for name in names):
             return None
         sources = {self.fragments.tables[name].source.name: self.fragments.tables[name].source for name in names}
         source = next(iter(sources.values()))

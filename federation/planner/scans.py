@@ -13,6 +13,7 @@ from adapters.duck_types import quoted
 from adapters.errors import RequiredFilterMissing
 from adapters.sql.dialect import Reason
 from catalog.model import CatalogTable
+from federation.native import is_native
 from federation.planner import filters
 from federation.planner.fragments import Fragments, plan_scan
 from federation.planner.groups import columns_of
@@ -68,9 +69,10 @@ class ScanPlacer:
         names = columns_of(select, alias) if select is not None else []
         columns = [by_lower[name.lower()] for name in names if name.lower() in by_lower]
         columns = columns or [found.table.columns[0].name]  # DuckDB takes no relation without a column
-        notes: list[Note] = []
+        native = is_native(found)
+        notes = [Note("the text of query(…)", "pushed", Reason.NATIVE_QUERY)] if native else []
         conditions = []
-        complete = select is not None
+        complete = select is not None and not native
         for part in _conditions(select, table) if select is not None else []:
             converted = self._offered(to_predicates(part, alias, found.table), found)
             complete = complete and bool(converted)
@@ -78,16 +80,17 @@ class ScanPlacer:
             if converted:
                 conditions.append((part.sql("duckdb"), tuple(converted)))
             elif about:
-                notes.append(Note(part.sql("duckdb"), "local", Reason.NOT_WHITELISTED))
+                reason = Reason.NATIVE_QUERY if native else Reason.NOT_WHITELISTED
+                notes.append(Note(part.sql("duckdb"), "local", reason))
         scan = self.fragments.scan(found, columns, conditions, notes)
         if select is not None and complete and self._on(Optimization.LIMIT_PUSHDOWN, found):
             scan.limit = _limit(select)
         return scan
 
     def _offered(self, predicates: list[Predicate], found: CatalogTable) -> list[Predicate]:
-        """What the source is offered; with pushdown off, no more than it requires."""
+        """What the source is offered; with pushdown off, no more than it requires, and to a native query nothing."""
         required = {column.name for column in found.table.columns if column.required_filter}
-        offered = self._on(Optimization.FILTER_PUSHDOWN, found)
+        offered = self._on(Optimization.FILTER_PUSHDOWN, found) and not is_native(found)
         return [each for each in predicates if offered or each.column in required]
 
     def _on(self, optimization: Optimization, found: CatalogTable) -> bool:

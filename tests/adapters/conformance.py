@@ -35,12 +35,16 @@ from adapters.base import (
     ScanRequest,
     SupportsEstimate,
     SupportsLocalScan,
+    SupportsNativeQuery,
     SupportsQuery,
     SupportsStatistics,
     Table,
     TableName,
 )
-from adapters.errors import Error, QueryCancelled, TableNotFound
+from adapters.errors import Error, NotSupportedError, QueryCancelled, TableNotFound
+from catalog.catalog import Catalog
+from catalog.model import Source
+from federation.native import native_table
 from tests.adapters.oracle import answer, expected, filtered, read_all, rows_of, run_bounded
 
 _DAY = datetime.date
@@ -285,11 +289,29 @@ class AdapterConformance:
         for ability, members in (
             (SupportsQuery, ("dialect", "plan_query")),
             (SupportsLocalScan, ("local_sql", "local_paths")),
+            (SupportsNativeQuery, ("describe_native", "plan_native")),
             (SupportsEstimate, ("estimate",)),
             (SupportsStatistics, ("statistics",)),
         ):
             present = [member for member in members if hasattr(adapter, member)]
             assert present == (list(members) if isinstance(adapter, ability) else [])
+
+    def test_a_native_query(self, adapter: Adapter) -> None:
+        """The text is one that every database takes; what is none refuses it before anything is sent."""
+        catalog = Catalog([Source(adapter.name, "test", adapter)])
+        query = sqlglot.parse_one(f"SELECT * FROM query('{adapter.name}', 'SELECT id, name FROM people')")
+        call = query.find(exp.Anonymous)
+        assert call is not None
+        if not isinstance(adapter, SupportsNativeQuery):
+            with pytest.raises(NotSupportedError) as caught:
+                native_table(catalog, call)
+            assert (caught.value.sqlstate, caught.value.source) == ("0A000", adapter.name)
+            return
+        found = native_table(catalog, call)
+        predicate = Predicate("id", ">", (2,))
+        scan = found.source.adapter.plan_scan(ScanRequest(found.table.name, ("name", "id"), (predicate,), limit=1))
+        assert scan.residual == (predicate,)
+        assert rows_of(read_all(adapter, scan)) == rows_of(self.people.select(["name", "id"]))
 
     def test_an_island(self, adapter: Adapter, table: TableName) -> None:
         if not isinstance(adapter, SupportsQuery):

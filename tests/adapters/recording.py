@@ -19,12 +19,14 @@ from sqlglot import exp
 from adapters.base import (
     Adapter,
     CancelToken,
+    Column,
     Estimate,
     Partition,
     Scan,
     ScanRequest,
     SupportsEstimate,
     SupportsLocalScan,
+    SupportsNativeQuery,
     SupportsQuery,
     SupportsStatistics,
     Table,
@@ -87,6 +89,16 @@ class _Queries(RecordingAdapter):
         return scan
 
 
+class _NativeQueries(RecordingAdapter):
+    def describe_native(self, sql: str) -> tuple[Column, ...]:
+        columns: tuple[Column, ...] = self.inner.describe_native(sql)
+        return columns
+
+    def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
+        scan: Scan = self.inner.plan_native(sql, columns)
+        return scan
+
+
 class _LocalScans(RecordingAdapter):
     def local_sql(self, table: TableName) -> str:
         self.local.append(table)
@@ -113,6 +125,7 @@ class _Statistics(RecordingAdapter):
 _ABILITIES: dict[type, type[RecordingAdapter]] = {
     SupportsQuery: _Queries,
     SupportsLocalScan: _LocalScans,
+    SupportsNativeQuery: _NativeQueries,
     SupportsEstimate: _Estimates,
     SupportsStatistics: _Statistics,
 }

@@ -60,6 +60,10 @@ sql = "SELECT customer_id, sum(amount) AS total, count(*) AS n FROM sales.open_o
 sql = "SELECT id, customer_id, placed FROM pg.orders ORDER BY placed DESC, id LIMIT 3"
 [views."sales.contacts"]
 sql = "SELECT c.id, c.name, a.email FROM lite.customers AS c LEFT JOIN my.accounts AS a ON a.customer_id = c.id"
+[views."sales.codes"]
+sql = "SELECT * FROM query('pg', 'SELECT lower(code) AS code, count(*) AS n FROM orders GROUP BY 1')"
+[views."broken.native"]
+sql = "SELECT * FROM query('pg', 'SELECT nope FROM orders')"
 [views."broken.table"]
 sql = "SELECT * FROM lite.custmers"
 [views."broken.column"]
