@@ -23,7 +23,7 @@ import pyarrow as pa
 from adbc_driver_sqlite import StatementOptions, dbapi
 from sqlglot import exp
 
-from adapters.base import CancelToken, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
+from adapters.base import CancelToken, Column, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
@@ -37,8 +37,10 @@ from adapters.errors import (
 )
 from adapters.pool import Pool
 from adapters.sql.dialect import SourceDialect
+from adapters.sql.native import relation_of
 from adapters.sql.scan import scan_query
 from adapters.sql.sqlite import SQLITE
+from adapters.sqlite_native import native_columns
 from adapters.sqlite_schema import SCHEMA, read_table, table_names
 from adapters.sqlite_statistics import read_statistics
 from adapters.sqlite_types import Array, Transport, transport
@@ -134,6 +136,22 @@ class SQLiteAdapter:
     def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
         partition = self._partition(query, schema)
         return Scan((partition,), schema) if partition else None
+
+    def describe_native(self, sql: str) -> tuple[Column, ...]:
+        """The connection is not used again: it has a view that others do not expect."""
+        connection = self._acquire(self._describing)
+        try:
+            with self._explained(connection):
+                return native_columns(lambda text: _rows(connection, text), sql, adbc_driver_manager.Error, self.name)
+        finally:
+            self._describing.release(connection, broken=True)
+
+    def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
+        schema = pa.schema([(column.name, column.type) for column in columns])
+        scan = self.plan_query(relation_of(sql, schema.names), schema)
+        if scan is None:
+            raise AssertionError("every described type has a transport")
+        return scan
 
     def _partition(self, query: exp.Query, schema: pa.Schema) -> Partition | None:
         """None for a type that nothing here becomes, or for names that SQLite would take for one another."""

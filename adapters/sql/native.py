@@ -13,6 +13,8 @@ _ALIAS = "q"
 #: what can stand in parentheses, as every one of these dialects has it
 ONLY_QUERIES = "only one query goes there (SELECT, WITH or VALUES), without a semicolon inside"
 
+NAME_APART = "name them apart in its text: expression AS name"
+
 
 def relation_of(sql: str, names: Sequence[str]) -> exp.Select:
     """`SELECT q.name, … FROM (sql) AS q`. Lines of their own, for the text may end in a comment. That the text stands
@@ -33,6 +35,4 @@ def check_names(names: Sequence[str], source: str) -> None:
     twice = next((name for name in names if not name or folded.count(name.lower()) > 1), None)
     if twice is not None:
         said = f'several columns are called "{twice}"' if twice else "a column has no name"
-        raise DuplicateColumn(
-            f"{said} in the native query", hint="name them apart in its text: expression AS name", source=source
-        )
+        raise DuplicateColumn(f"{said} in the native query", hint=NAME_APART, source=source)
