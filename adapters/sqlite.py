@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -138,13 +139,8 @@ class SQLiteAdapter:
         return Scan((partition,), schema) if partition else None
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
-        """The connection is not used again: it has a view that others do not expect."""
-        connection = self._acquire(self._describing)
-        try:
-            with self._explained(connection):
-                return native_columns(lambda text: _rows(connection, text), sql, adbc_driver_manager.Error, self.name)
-        finally:
-            self._describing.release(connection, broken=True)
+        with self._connection() as connection:
+            return native_columns(partial(_rows, connection), sql, adbc_driver_manager.Error, self.name)
 
     def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
         schema = pa.schema([(column.name, column.type) for column in columns])

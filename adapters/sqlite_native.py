@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlglot import exp
-
 from adapters.base import Collation, Column
 from adapters.errors import DuplicateColumn, IndeterminateType, NotSupportedError, ProgrammingError, SQLSyntaxError
 from adapters.sql.native import NAME_APART, ONLY_QUERIES, check_names
@@ -27,24 +25,24 @@ _RENAMED = re.compile(r"(.*):\d+", re.DOTALL)  # how a view tells apart what its
 
 
 def native_columns(rows: Rows, sql: str, refused: type[Exception], source: str) -> tuple[Column, ...]:
-    """Raises what `SupportsNativeQuery.describe_native` does. `rows` raises `refused` for what SQLite cannot prepare;
-    its connection keeps the view."""
+    """Raises what `SupportsNativeQuery.describe_native` does. `rows` raises `refused` for what SQLite cannot
+    prepare."""
     bare = _QUOTED_OR_COMMENT.sub(" ", sql)
     if ";" in bare:  # before it is sent: the driver may run them one after the other
         raise SQLSyntaxError("the native query is more than one statement", hint=ONLY_QUERIES, source=source)
     word = _WORD.match(bare)
     if word is None or word[1].upper() not in _QUERIES:
         raise NotSupportedError("the native query is no query", hint=ONLY_QUERIES, source=source)
-    view = exp.to_identifier(_VIEW, quoted=True).sql("sqlite")
-    name = exp.Literal.string(_VIEW).sql("sqlite")
     try:
-        rows(f"CREATE TEMP VIEW {view} AS\n{sql}")
+        rows(f'CREATE TEMP VIEW "{_VIEW}" AS\n{sql}')
     except refused as exc:
         raise _refusal(SQLSyntaxError, exc, rows, source) from exc
     try:
-        found = rows(f"SELECT name, type FROM pragma_table_xinfo({name}, 'temp') ORDER BY cid")
+        found = rows(f"SELECT name, type FROM pragma_table_xinfo('{_VIEW}', 'temp') ORDER BY cid")
     except refused as exc:
         raise _refusal(ProgrammingError, exc, rows, source) from exc
+    finally:
+        rows(f'DROP VIEW temp."{_VIEW}"')
     _check(found, source)
     return tuple(
         Column(column, arrow_type(declared), source_type=declared, collation=Collation.UNKNOWN, dynamic=True)
