@@ -27,7 +27,7 @@ from catalog.values import Faults, Section
 SECTIONS = ("settings", "sources", "tables", "views", "users", "oidc", "callbacks")
 ACCESS = ("users", "oidc", "callbacks")
 UNNAMED = ("settings", "callbacks")  # one table for all files, not one for each name
-SETTINGS = ("search_path", "memory_limit", "spill_directory", "threads", "timeout", "metadata_ttl")
+SETTINGS = ("search_path", "memory_limit", "spill_directory", "threads", "timeout", "metadata_ttl", "verify_sample")
 SOURCE_KEYS = ("adapter", "limits")
 LIMIT_KEYS = ("concurrency", "timeout")
 TABLE_KEYS = ("owner", "comment")
@@ -139,6 +139,7 @@ def _settings(parts: list[Named], searchable: set[str], redactor: Redactor) -> S
             "memory_limit": section.size("memory_limit") or found.get("memory_limit"),
             "threads": section.count("threads") or found.get("threads"),
             "timeout": section.duration("timeout") or found.get("timeout"),
+            "verify_sample": section.share("verify_sample") or found.get("verify_sample", 0.0),
         }
         if (ttl := section.duration("metadata_ttl", zero=True)) is not None:
             found["metadata_ttl"] = ttl

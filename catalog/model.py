@@ -30,6 +30,7 @@ class Settings:
     threads: int | None = None
     timeout: float | None = None
     metadata_ttl: float = 60.0
+    verify_sample: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,13 @@ class Section:
         self.fault(key, "this must be a whole number above zero", f"write {key} = 4")
         return None
 
+    def share(self, key: str) -> float | None:
+        value = self.values.get(key)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1):
+            return value
+        self.fault(key, "this must be a share, from 0 to 1", f"write {key} = 0.01 for one in a hundred")
+        return None
+
     def duration(self, key: str, *, zero: bool = False) -> float | None:
         """In seconds; `zero` allows none at all."""
         value = self.values.get(key)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.positions import placed
 from federation.slots import DEFAULT_SIZE, Slots
+from federation.verify import SECONDS, Sample, Statement, Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,13 @@ class Result:
         self._planned = planned
         self._execution = execution
         self._catalog = catalog
+        self.sample: Sample | None = None  # what verification keeps of it
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows. Raises the typed error of whatever failed; what came before it is not a whole answer."""
         try:
-            yield from self._execution.batches()
+            batches = self._execution.batches()
+            yield from batches if self.sample is None else self.sample.keeping(batches)
         except Error as exc:
             if isinstance(exc, SourceChanged):
                 for each in self._planned.tables.values():
@@ -105,6 +109,7 @@ class Engine:
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
         self._costs = Costs()
+        self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
         self._binder = Binder(catalog, self._local.identify)
 
     @classmethod
@@ -125,10 +130,10 @@ class Engine:
         `options={"disable": [...]}` plans without the named optimisations. A `cancel` of the caller's may come before
         there is a result."""
         planned = self.plan(sql, params, options=options)
-        cancel = cancel or CancelToken()
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
-        stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
+        result = self._started(planned, cancel or CancelToken(), seconds)
+        result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
+        return result
 
     def explain(
         self,
@@ -151,13 +156,7 @@ class Engine:
 
     def plan(self, sql: str, params: Parameters = None, *, options: Mapping[str, Any] | None = None) -> Planned:
         """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
-        try:
-            return self._plan(sql, params, read_options(options or {}))
-        except RecursionError as exc:
-            raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
-        except Error as exc:
-            self.catalog.redactor.scrub_error(exc)
-            raise
+        return self._planned(sql, params, self.verifier.restricted(read_options(options or {})))
 
     def describe(self, sql: str, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
@@ -167,6 +166,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends the queries that still run, and closes every source. Idempotent."""
+        self.verifier.close()
         for execution in list(self._running):
             execution.cancel.cancel(QueryCancelled("the engine was closed"))
             execution.close()
@@ -185,6 +185,33 @@ class Engine:
         self._running.add(execution)
         return execution
 
+    def _started(self, planned: Planned, cancel: CancelToken, seconds: float | None) -> Result:
+        stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
+        return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
+
+    def _statement(
+        self, sql: str, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
+    ) -> Statement:
+        """How verification runs the query again."""
+        params = copy(params)  # the caller may put others into it
+        return Statement(
+            bind=lambda: self._binder.bind(substitute(parse(sql), params)).query,
+            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS),
+            explain=lambda: self.explain(sql, params, options=options).text(),
+            sources=tuple(sorted({fragment.source.name for fragment in planned.plan.fragments})),
+            schema=planned.schema,
+            optimizations=read_options(options or {}),
+        )
+
+    def _planned(self, sql: str, params: Parameters, optimizations: Optimizations) -> Planned:
+        try:
+            return self._plan(sql, params, optimizations)
+        except RecursionError as exc:
+            raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
+        except Error as exc:
+            self.catalog.redactor.scrub_error(exc)
+            raise
+
     def _plan(self, sql: str, params: Parameters, optimizations: Optimizations) -> Planned:
         bound = self._binder.bind(substitute(parse(sql), params))
         columns = self._typed(bound)
@@ -195,6 +222,7 @@ class Engine:
         fold_now(bound.query)
         normalized = normalize(bound.query, known, self._local.evaluate)
         plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
+        plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
         return Planned(plan, schema, bound.tables)
 
     def _typed(self, bound: Bound) -> Sequence[tuple[str, str]]:

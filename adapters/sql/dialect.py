@@ -36,6 +36,7 @@ class Reason(enum.StrEnum):
     VOLATILE = "VOLATILE"
     NO_QUERY_INTERFACE = "NO_QUERY_INTERFACE"
     PUSHDOWN_OFF = "PUSHDOWN_OFF"
+    QUARANTINED = "QUARANTINED"  # a verified answer was wrong
     CONTRADICTION = "CONTRADICTION"
     PRUNED = "PRUNED"  # a declared constraint excludes the condition
     NATIVE_QUERY = "NATIVE_QUERY"  # a text of the caller's runs as it is, and what is about its rows runs in DuckDB

@@ -19,6 +19,7 @@ spill_directory = "spill"
 threads = 2
 timeout = "1h30m"
 metadata_ttl = "500ms"
+verify_sample = 0.25
 
 [sources.crm]
 adapter = "sqlite"
@@ -66,7 +67,7 @@ def test_a_full_file(tmp_path: Path) -> None:
     settings = config.settings
     assert settings.search_path == (("crm",), ("crm", "main"), ("customer",))
     assert (settings.memory_limit, settings.threads) == ("2GB", 2)
-    assert (settings.timeout, settings.metadata_ttl) == (5400.0, 0.5)
+    assert (settings.timeout, settings.metadata_ttl, settings.verify_sample) == (5400.0, 0.5, 0.25)
     assert settings.spill_directory == tmp_path / "spill"
     crm, files = config.sources
     assert (crm.name, crm.kind, crm.limits) == ("crm", "sqlite", Limits(3))
@@ -167,6 +168,26 @@ def test_names_that_differ_only_in_case_are_one_name(tmp_path: Path) -> None:
         ("threads = 3", "threads: unknown key", "known keys: callbacks, oidc, settings, sources, tables, users, views"),
         ("settings = 3", "settings: this must be a table", "write [settings]"),
         ("[settings]\nthread = 3", "settings.thread: unknown key", 'did you mean "threads"?'),
+        (
+            "[settings]\nverify_sample = 1.5",
+            "settings.verify_sample: this must be a share, from 0 to 1",
+            "write verify_sample = 0.01 for one in a hundred",
+        ),
+        (
+            "[settings]\nverify_sample = nan",
+            "settings.verify_sample: this must be a share, from 0 to 1",
+            "write verify_sample = 0.01 for one in a hundred",
+        ),
+        (
+            "[settings]\nverify_sample = true",
+            "settings.verify_sample: this must be a share, from 0 to 1",
+            "write verify_sample = 0.01 for one in a hundred",
+        ),
+        (
+            "[settings]\nverify_sample = '1%'",
+            "settings.verify_sample: this must be a share, from 0 to 1",
+            "write verify_sample = 0.01 for one in a hundred",
+        ),
         ("[settings]\nthreads = true", "settings.threads: this must be a whole number above zero", "write threads = 4"),
         (
             "[settings]\ntimeout = 60",

@@ -53,14 +53,15 @@ def _rows(batch: Any) -> Iterator[tuple[Any, ...]]:
 
 @contextmanager
 def federated(
-    layout: Layout, tables: Sequence[CorpusTable], folder: Path, postgres: Server, mariadb: Server
+    layout: Layout, tables: Sequence[CorpusTable], folder: Path, postgres: Server, mariadb: Server, settings: str = ""
 ) -> Iterator[Federated]:
-    """Load `tables` as `layout` says, each system with a database of its own that holds nothing else."""
+    """Load `tables` as `layout` says, each system with a database of its own that holds nothing else. `settings` is
+    more of the catalog file."""
     database = f"{folder.name}_{layout.name}".replace("-", "_")
     by_system: dict[System, list[CorpusTable]] = {}
     for table in tables:
         by_system.setdefault(layout.placement[table.name], []).append(table)
-    catalog = []
+    catalog = [settings]
     if here := by_system.get("postgres"):
         uri = postgres.create_database(database)
         load_postgres(uri, here)
