@@ -44,7 +44,7 @@ from adapters.postgres_schema import (
     verify_sql,
 )
 from adapters.postgres_session import Server, Session, borrowed, started
-from adapters.postgres_statistics import explain_sql, parse_estimate, parse_statistics, statistics_sql
+from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics
 from adapters.postgres_types import Misfit
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.native import relation_of
@@ -111,8 +111,7 @@ class PostgresAdapter:
         return self._described.get(name) or self._describe(name)
 
     def statistics(self, table: TableName) -> TableStatistics:
-        known = self._known(table).table
-        return parse_statistics(known, self._ask(self._advisers, statistics_sql(table)))
+        return read_statistics(lambda sql: self._ask(self._advisers, sql), self._known(table).table)
 
     def _ask(self, pool: Pool[Session], sql: str) -> Any:
         answers: list[Any] = []

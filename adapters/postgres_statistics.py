@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import ColumnStatistics, Estimate, Table, TableName, TableStatistics
+from adapters.base import ColumnStatistics, Estimate, Table, TableStatistics
 from adapters.postgres_schema import quoted
-from adapters.statistics import extremes
+from adapters.statistics import extremes, merged
 
-# A table stands for itself and all that inherits from it, partitions above all. Its rows are counted as the planner of
-# PostgreSQL does: the density at the last ANALYZE, or else that of rows of usual width, times the pages of today.
-_STATISTICS = """
+# A table stands for itself and all that inherits from it, partitions above all.
+_TREE = """
 WITH RECURSIVE tree (oid) AS (
   SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = {schema} AND c.relname = {name} AND c.relkind IN ('r', 'p', 'm', 'f')
   UNION
   SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid
-), member AS (
+)"""
+
+_COLUMNS = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', s.attname, 'distinct', s.n_distinct, 'nulls', s.null_frac, 'width', s.avg_width,
+      'common', (SELECT pg_catalog.sum(f) FROM pg_catalog.unnest(s.most_common_freqs) f),
+      'values', CASE WHEN t.typcategory IN ('N', 'D') THEN s.most_common_vals::text::text[] END,
+      'bounds', CASE WHEN t.typcategory IN ('N', 'D') THEN s.histogram_bounds::text::text[] END))
+    FROM pg_catalog.pg_stats s
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = {oid} AND a.attname = s.attname
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE s.schemaname = {schema} AND s.tablename = {name} AND s.inherited = {inherited})"""
+
+# Rows are counted as the planner of PostgreSQL does: the density at the last ANALYZE, or else that of rows of usual
+# width, times the pages of today.
+_STATISTICS = (
+    _TREE
+    + """, member AS (
   SELECT c.oid, c.relkind, c.reltuples::float8 AS tuples, c.relpages,
     pg_catalog.current_setting('block_size')::float8 AS block,
     CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) END AS size,
@@ -42,18 +57,24 @@ WITH RECURSIVE tree (oid) AS (
 SELECT pg_catalog.json_build_object(
   'rows', (SELECT CASE WHEN pg_catalog.bool_and(rows IS NOT NULL) THEN pg_catalog.sum(rows) END FROM counted),
   'bytes', (SELECT CASE WHEN pg_catalog.bool_and(whole IS NOT NULL) THEN pg_catalog.sum(whole) END FROM counted),
-  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', s.attname, 'distinct', s.n_distinct, 'nulls', s.null_frac, 'width', s.avg_width,
-      'common', (SELECT pg_catalog.sum(f) FROM pg_catalog.unnest(s.most_common_freqs) f),
-      'values', CASE WHEN t.typcategory IN ('N', 'D') THEN s.most_common_vals::text::text[] END,
-      'bounds', CASE WHEN t.typcategory IN ('N', 'D') THEN s.histogram_bounds::text::text[] END))
-    FROM pg_catalog.pg_stats s
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = (SELECT oid FROM tree LIMIT 1) AND a.attname = s.attname
-    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-    WHERE s.schemaname = {schema} AND s.tablename = {name}
-    AND s.inherited = ((SELECT pg_catalog.count(*) FROM tree) > 1)))::text
+  'members', (SELECT pg_catalog.count(*) FROM tree),
+  'columns', {columns})::text
 """
+)
 
+# Partitions are analyzed by themselves, a partitioned table only when somebody asks for it.
+_MEMBERS = (
+    _TREE
+    + """
+SELECT pg_catalog.json_agg(pg_catalog.json_build_object('rows', m.reltuples, 'columns', {columns}))::text
+FROM (
+  SELECT c.oid, n.nspname, c.relname, c.reltuples
+  FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind <> 'p' AND c.reltuples > 0 ORDER BY c.reltuples DESC LIMIT {most}
+) m
+"""
+)
+_MOST_MEMBERS = 100  # the largest; the others are taken for alike
 _ALL = 0.99999  # of the rows, in floats of four bytes
 
 
@@ -70,21 +91,26 @@ def parse_estimate(text: str) -> Estimate:
     )
 
 
-def statistics_sql(name: TableName) -> str:
-    return _STATISTICS.format(schema=quoted(name.schema), name=quoted(name.name))
-
-
-def parse_statistics(table: Table, text: str) -> TableStatistics:
-    """Of a view nothing is known."""
-    found: dict[str, Any] = json.loads(text)
-    types = {column.name: column.type for column in table.columns}
+def read_statistics(ask: Callable[[str], str | None], table: Table) -> TableStatistics:
+    """`ask` gives the one value of a statement. Of a view nothing is known."""
+    schema, name = quoted(table.name.schema), quoted(table.name.name)
+    root, inherited = "(SELECT oid FROM tree LIMIT 1)", "((SELECT pg_catalog.count(*) FROM tree) > 1)"
+    columns = _COLUMNS.format(oid=root, schema=schema, name=name, inherited=inherited)
+    found: dict[str, Any] = json.loads(ask(_STATISTICS.format(schema=schema, name=name, columns=columns)) or "{}")
     rows = found["rows"]
-    columns = {
-        each["name"]: _column(each, types[each["name"]], rows)
-        for each in found["columns"] or []
-        if each["name"] in types
-    }
-    return TableStatistics(rows, found["bytes"], columns)
+    parts = [(rows or 0, _columns(table, found["columns"], rows))]
+    if found["members"] > 1 and not found["columns"]:
+        columns = _COLUMNS.format(oid="m.oid", schema="m.nspname", name="m.relname", inherited="false")
+        members = ask(_MEMBERS.format(schema=schema, name=name, columns=columns, most=_MOST_MEMBERS))
+        parts = [(each["rows"], _columns(table, each["columns"], each["rows"])) for each in json.loads(members or "[]")]
+    return TableStatistics(rows, found["bytes"], merged(parts))
+
+
+def _columns(
+    table: Table, found: Sequence[Mapping[str, Any]] | None, rows: float | None
+) -> dict[str, ColumnStatistics]:
+    types = {column.name: column.type for column in table.columns}
+    return {each["name"]: _column(each, types[each["name"]], rows) for each in found or [] if each["name"] in types}
 
 
 def _column(found: Mapping[str, Any], type_: pa.DataType, rows: float | None) -> ColumnStatistics:

@@ -247,6 +247,34 @@ def test_columns_of_the_whole_tree(statistics: Statistics) -> None:
     assert statistics("base").columns["id"] == ColumnStatistics(1000, 0, 1, 1000, 4)
 
 
+def test_partitions_that_were_analyzed_by_themselves(statistics: Statistics, uri: str) -> None:
+    """As autovacuum does it, which leaves the partitioned table alone."""
+    run_sql(uri, "DROP TABLE IF EXISTS split; CREATE TABLE split (id int, kind int, note text, gap int)"
+                 " PARTITION BY RANGE (id);"
+                 "CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (0) TO (1000);"
+                 "CREATE TABLE split_2 PARTITION OF split FOR VALUES FROM (1000) TO (10000);"
+                 "CREATE TABLE split_3 PARTITION OF split DEFAULT;"
+                 "INSERT INTO split SELECT i, i % 10, 'note', CASE WHEN i < 1000 THEN NULL ELSE 5 END"
+                 " FROM generate_series(0, 3999) i; ANALYZE split_1; ANALYZE split_2; ANALYZE split_3")  # fmt: skip
+    found = statistics("split")
+    assert found.rows == 4000
+    assert found.columns == {
+        "id": ColumnStatistics(pytest.approx(4000, rel=0.02), 0, 0, 3999, 4),
+        "kind": ColumnStatistics(10, 0, 0, 9, 4),
+        "note": ColumnStatistics(1, 0, None, None, 5),
+        "gap": ColumnStatistics(1, 0.25, 5, 5, 4),
+    }
+
+
+def test_a_partition_that_was_not_analyzed_leaves_the_columns_open(statistics: Statistics, uri: str) -> None:
+    run_sql(uri, "DROP TABLE IF EXISTS fresh_parted; CREATE TABLE fresh_parted (id int) PARTITION BY RANGE (id);"
+                 "CREATE TABLE fresh_1 PARTITION OF fresh_parted FOR VALUES FROM (0) TO (1000);"
+                 "INSERT INTO fresh_parted SELECT generate_series(0, 999)")  # fmt: skip
+    found = statistics("fresh_parted")
+    assert found.rows is not None and 500 <= found.rows <= 2000
+    assert not found.columns
+
+
 def test_a_foreign_table_that_was_never_analyzed(statistics: Statistics) -> None:
     assert statistics("away") == TableStatistics()
 
