@@ -105,7 +105,7 @@ def postgres_fdw(task: dict[str, Any]) -> Run:
             f"CREATE USER MAPPING FOR CURRENT_USER SERVER a OPTIONS (user '{parts.username}',"
             f" password '{parts.password}')",
             "IMPORT FOREIGN SCHEMA public FROM SERVER a INTO public",
-            "SELECT count(*) FROM region",
+            "SELECT FROM orders LIMIT 1",
         ],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def place(data: Path) -> Iterator[Place]:
     servers = Servers(data)
     try:
         with Link(servers.uris("four", LAYOUTS["four"]), SPEEDS["lan"]) as link:
-            yield Place("four", "lan", link, data, limit=60)
+            yield Place("four", "lan", link, data, 60, servers.get("b").create_database("mediator"))
     finally:
         servers.stop()
 
@@ -44,6 +45,14 @@ def test_a_run_over_all_sources(place: Place, query: str) -> None:
     assert run.received > 0
     assert run.rows is not None
     assert run.peak_mib is not None
+
+
+@pytest.mark.parametrize("system", ["postgres", "postgres_fdw"])
+def test_a_query_on_one_server_alone(place: Place, system: str) -> None:
+    """Its text is char(n), which comes padded."""
+    run = measure(place, system, "q04", 0)
+    assert (run.status, run.message) == ("ok", "")
+    assert run.received > 0
 
 
 def test_what_is_loaded_is_not_loaded_again(data: Path) -> None:
@@ -61,12 +70,11 @@ def test_another_answer_is_wrong(place: Place, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_limit_ends_a_run(place: Place) -> None:
-    short = Place("four", "lan", place.link, place.data, limit=0.001)
-    assert measure(short, "federation", "q09", 0).status == "timeout"
+    assert measure(replace(place, limit=0.001), "federation", "q09", 0).status == "timeout"
 
 
 def test_an_error_is_told(place: Place) -> None:
-    run = measure(place, "postgres_fdw", "q06", 0)
+    run = measure(replace(place, mediator="postgresql://nobody@127.0.0.1:1/none"), "postgres_fdw", "q04", 0)
     assert run.status == "error"
     assert run.message
 
