@@ -24,6 +24,7 @@ class Optimization(enum.StrEnum):
     QUERY_PUSHDOWN = "query_pushdown"
     CONTRADICTIONS = "contradictions"
     PREDICATE_TRANSFER = "predicate_transfer"
+    IMPLIED_FILTERS = "implied_filters"
     SHARD_PRUNING = "shard_pruning"
     UNION_AGGREGATION = "union_aggregation"
     JOIN_AGGREGATION = "join_aggregation"

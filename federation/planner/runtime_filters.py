@@ -14,7 +14,7 @@ How many keys there are shows when the plan runs; only then `execute` decides ho
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -32,6 +32,7 @@ from federation.planner.stages import Stages
 UNKNOWN_ROWS = 100_000.0
 USEFUL = 0.7  # a filter that leaves more of the rows is none
 SECONDS_PER_KEY = 1e-6  # to collect, send and test one
+_NOTHING = (ColumnStatistics(), None)
 
 
 @dataclass(eq=False)
@@ -118,31 +119,34 @@ class RuntimeFilterPlacer:
                     node.bytes = node.rows * ROW_BYTES
                     node.seconds = node.bytes / BYTES_PER_SECOND
 
-    def _column(self, node: _Node, column: str) -> ColumnStatistics:
-        """What is known of the table's column behind a column of the relation."""
+    def _column(self, node: _Node, column: str) -> tuple[ColumnStatistics, float | None]:
+        """What is known of the table's column behind a column of the relation, and how many rows the table has."""
         table, name = node.table, column
         if isinstance(node.fragment, RemoteQuery):
             output = next((e.unalias() for e in node.fragment.query.selects if e.alias_or_name == column), None)
             if not isinstance(output, exp.Column):
-                return ColumnStatistics()
+                return _NOTHING
             aliases = {each.alias_or_name: each.name for each in node.fragment.query.find_all(exp.Table)}
             table, name = self.fragments.tables.get(aliases.get(output.table, "")), output.name
         if table is None:
-            return ColumnStatistics()
+            return _NOTHING
         known = self.costs.statistics(table)
         exact = next((each.name for each in table.table.columns if each.name.lower() == name.lower()), name)
         found = known.columns.get(exact, ColumnStatistics())
         if found.distinct is None and table.table.primary_key == (exact,):
-            return ColumnStatistics(known.rows, 0.0, found.minimum, found.maximum)
-        return found
+            found = replace(found, distinct=known.rows)
+        return found, known.rows
 
     # --- restricting ----------------------------------------------------------------------------------------------
 
     def _restrict(self, node: _Node, column: str, producer: _Node, producer_column: str) -> None:
-        known = self._column(node, column)
-        values = self._column(producer, producer_column).distinct
-        keys = min(producer.rows, values if values is not None else producer.rows)
-        left = min(1.0, keys / max(known.distinct if known.distinct is not None else node.rows, 1.0))
+        known, _ = self._column(node, column)
+        values, every = self._column(producer, producer_column)
+        keys = min(producer.rows, values.distinct if values.distinct is not None else producer.rows)
+        if known.distinct is not None:
+            left = min(1.0, keys / max(known.distinct, 1.0))
+        else:  # as much as is left of what the keys come from
+            left = min(1.0, producer.rows / max(every, 1.0)) if every is not None else 1.0
         if left > USEFUL or producer.fixed:
             return
         saved = (1 - left) * node.bytes / BYTES_PER_SECOND
