@@ -20,6 +20,9 @@ from federation.cli.options import duration, parameter
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
 
+DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
+RESULT_HELP = "keep the results of statements this long (default: 1d)"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
@@ -64,6 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         help="the catalog file, or a folder of them (default: $FEDERATION_CATALOG, else ./federation.toml)",
     )
+    state = argparse.ArgumentParser(add_help=False, parents=[catalog])
+    state.add_argument("--state", metavar="FOLDER", type=Path, help="where tokens and results are kept")
     statement = argparse.ArgumentParser(add_help=False, parents=[catalog])
     statement.add_argument("sql", nargs="?", metavar="SQL", help="the statement; standard input without one, or for -")
     statement.add_argument(
@@ -85,8 +90,24 @@ def make_parser() -> argparse.ArgumentParser:
     discover = commands.add_parser("discover", help="write the catalog file for a live source")
     discover.add_argument("--name", metavar="NAME", help="the name of the source (default: taken from the URI)")
     discover.add_argument("uri", metavar="URI", help="such as postgresql://user@host/db, or the path of files")
-    serve = commands.add_parser("serve", parents=[catalog], help="answer SQL over HTTP")
+    serve = commands.add_parser("serve", parents=[state], help="answer SQL over HTTP")
     serve.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="default: 127.0.0.1")
     serve.add_argument("--http-port", metavar="PORT", type=int, default=8470, help="default: 8470")
+    serve.add_argument("--tls-cert", metavar="FILE", type=Path, help="the certificate chain, in PEM")
+    serve.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, in PEM")
+    serve.add_argument("--max-queries", metavar="N", type=int, default=256, help="open at once (default: 256)")
+    serve.add_argument("--drain", metavar="TIME", type=duration, default=30.0, help=DRAIN_HELP)
+    serve.add_argument("--result-ttl", metavar="TIME", type=duration, default=86_400.0, help=RESULT_HELP)
+
+    token = commands.add_parser("token", help="API tokens of the server: create, list, revoke")
+    actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", parents=[state], help="make a token, and print it this once")
+    create.add_argument("name", metavar="NAME", help="who or what it is for")
+    create.add_argument("--expires", metavar="TIME", type=duration, help="valid for this time: 12h, 90d")
+    actions.add_parser("list", parents=[state], help="show names and dates")
+    revoke = actions.add_parser("revoke", parents=[state], help="refuse a token from now on")
+    revoke.add_argument("name", metavar="NAME")
+
+    commands.add_parser("password", help="read a password, and print what the catalog file keeps of it")
     commands.add_parser("shell", parents=[catalog], help="an interactive prompt")
     return parser

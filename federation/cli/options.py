@@ -8,7 +8,7 @@ import sys
 
 from adapters.errors import Error
 
-SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -37,8 +37,8 @@ def parameter(text: str) -> tuple[str, str]:
 
 
 def duration(text: str) -> float:
-    """Seconds from `30`, `1.5s`, `200ms`, `5m`, `1h`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
+    """Seconds from `30`, `1.5s`, `200ms`, `5m`, `1h`, `90d`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)", text)
     if not found or float(found[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 30s, 5m or 1h")
     return float(found[1]) * SECONDS[found[2]]

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
-from pathlib import Path
 
-from adapters.errors import NotSupportedError
 from federation.location import catalog_path
 
 
 def serve(args: argparse.Namespace) -> int:
+    """Until SIGTERM or Ctrl-C."""
     from federation.http.config import ServerConfig
     from federation.http.lifecycle import serve as serve_http
+    from federation.http.state import state_folder
 
-    if not is_loopback(args.host):
-        raise NotSupportedError(f"{args.host} can be reached by others, and nobody has to say who asks")
-    serve_http(ServerConfig(catalog_path(args.catalog), Path(), args.host, args.http_port))
+    catalog = catalog_path(args.catalog)
+    serve_http(
+        ServerConfig(
+            catalog,
+            state_folder(catalog, args.state),
+            host=args.host,
+            port=args.http_port,
+            certificate=args.tls_cert,
+            key=args.tls_key,
+            max_queries=args.max_queries,
+            drain=args.drain,
+            result_ttl=args.result_ttl,
+        )
+    )
     return 0
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,6 @@ class ServerConfig:
     state: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    authenticate: bool = True
     certificate: Path | None = None
     key: Path | None = None
     threads: int = 32
@@ -27,3 +27,15 @@ class ServerConfig:
     drain: float = 30.0
     result_ttl: float = 86_400.0
     result_bytes: int = 10 << 30
+
+    @property
+    def reachable(self) -> bool:
+        """Whether others than this machine can ask."""
+        return not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -31,7 +31,7 @@ class Engines:
         self.path = path
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
-        self._current = _Leased(Engine.open(path))
+        self._current = _Leased(_opened(path))
         self.loaded_at = time.time()
 
     @property
@@ -56,7 +56,7 @@ class Engines:
     def reload(self) -> None:
         """Read the catalog again. With a fault in it, the engine of before goes on."""
         with self._reloading:
-            fresh = _Leased(Engine.open(self.path))
+            fresh = _Leased(_opened(self.path))
             with self._lock:
                 before, self._current = self._current, fresh
                 before.retired = True
@@ -70,3 +70,10 @@ class Engines:
         with self._lock:
             self._current.retired = True
         self._current.engine.close()
+
+
+def _opened(path: Path) -> Engine:
+    """The first caller should not wait for what is loaded with the first query."""
+    engine = Engine.open(path)
+    engine.query("SELECT 1").read_all()
+    return engine

@@ -13,14 +13,20 @@ from adapters.errors import Error
 from federation.http.app import create_app
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
+from federation.http.errors import NotAuthenticated
 from federation.http.server import Server
+from federation.http.state import State
+from federation.http.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
 
 def serve(config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises CatalogError, and what else keeps it from starting."""
-    server = Server(config, Engines(config.catalog))
+    state = State(config.state)
+    state.serve_alone()
+    server = Server(config, Engines(config.catalog), state)
+    _require_authentication(server)
     options = uvicorn.Config(
         create_app(server),
         host=config.host,
@@ -35,6 +41,20 @@ def serve(config: ServerConfig) -> None:
     _Process(options, server).run()
 
 
+def _require_authentication(server: Server) -> None:
+    """Whoever can reach the server could read everything."""
+    if not server.config.reachable:
+        return
+    access = server.engines.current.catalog.access
+    if not (access.users or access.providers or Tokens(server.state).exist()):
+        raise NotAuthenticated(
+            f"{server.config.host} can be reached by others, and nobody could say who asks",
+            hint="federation token create NAME, or [users.NAME] or [oidc.NAME] in the catalog file",
+        )
+    if server.config.certificate is None:
+        log.warning("passwords and tokens travel in clear text, unless a proxy adds TLS: see --tls-cert")
+
+
 class _Process(uvicorn.Server):
     """uvicorn's server, which also reloads the catalog on SIGHUP, and takes nothing new once it is to end."""
 
@@ -47,7 +67,7 @@ class _Process(uvicorn.Server):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._server.queries.draining = True
+        self._server.drain()
         super().handle_exit(sig, frame)
 
     def _reload(self) -> None:

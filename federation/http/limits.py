@@ -1,41 +1,70 @@
-"""A request body must arrive in time: a client that trickles it would hold its connection for good."""
+"""What a request body must be: small, whole in time (or a client could hold its connection for good), and JSON."""
 
 from __future__ import annotations
 
 import asyncio
 
+from fastapi import Request
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from federation.http.problems import HttpProblem, problem_response
 
 
-class BodyDeadline:
-    """408 when the body is not whole after `seconds`."""
+def json_body(request: Request) -> None:
+    """A page in a browser may send other types to any address without asking; this one it may not."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise HttpProblem(415, "the body must be JSON", hint="Content-Type: application/json")
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
+
+class WholeBody:
+    """The middleware that reads a body before anything else happens: 413 beyond `most` bytes, 408 when it is not whole
+    after `seconds`."""
+
+    def __init__(self, app: ASGIApp, most: int, seconds: float) -> None:
         self._app = app
+        self._most = most
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._seconds
-        whole = False
-
-        async def timed() -> Message:
-            nonlocal whole
-            if whole:
-                return await receive()
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
-            whole = message["type"] != "http.request" or not message.get("more_body", False)
-            return message
-
         try:
-            await self._app(scope, timed, send)
+            body = await self._read(Headers(scope=scope), receive)
+        except HttpProblem as exc:
+            await problem_response(exc)(scope, receive, send)
+            return
+        read = False
+
+        async def replay() -> Message:
+            nonlocal read
+            if read:
+                return await receive()
+            read = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        """Raises HttpProblem. The rest of what was refused is not read: the connection cannot be used again."""
+        closing = {"Connection": "close"}
+        if int(headers.get("content-length", "0")) > self._most:
+            raise HttpProblem(413, f"the body has more than {self._most} bytes", headers=closing)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise HttpProblem(400, "the client went away before the body was whole")
+                    parts.append(message["body"])
+                    size += len(parts[-1])
+                    if size > self._most:
+                        raise HttpProblem(413, f"the body has more than {self._most} bytes", headers=closing)
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
         except TimeoutError:
-            late = HttpProblem(408, f"the request was not whole after {self._seconds:g} s")
-            late.headers = {"Connection": "close"}
-            await problem_response(late)(scope, receive, send)
+            raise HttpProblem(408, f"the body was not whole after {self._seconds:g} s", headers=closing) from None

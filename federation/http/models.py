@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType
@@ -33,7 +33,10 @@ class TypedValue(Model):
     value: Text | None
 
 
-Parameter = TypeAliasType("Parameter", TypedValue | bool | int | float | Text | list["Parameter"] | None)
+if TYPE_CHECKING:
+    Parameter: TypeAlias = TypedValue | bool | int | float | str | list[Any] | None
+else:  # mypy does not know the one kind of alias whose recursion pydantic resolves
+    Parameter = TypeAliasType("Parameter", TypedValue | bool | int | float | Text | list["Parameter"] | None)
 
 
 class Options(Model):

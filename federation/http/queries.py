@@ -56,6 +56,13 @@ class Queries:
     def release(self, run: Run) -> None:
         """The run has ended."""
         self._free.release()
+        self.unregister(run)
+
+    def register(self, run: Run) -> None:
+        """List a run that has its place elsewhere; `unregister` when it has ended."""
+        self._runs[run.id] = run
+
+    def unregister(self, run: Run) -> None:
         self._forget(run)
         self._on_end(run)
 

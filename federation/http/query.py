@@ -12,15 +12,14 @@ from federation.fetch import start_deadline
 from federation.http.compression import CODINGS
 from federation.http.disconnect import watch
 from federation.http.formats import FORMATS, negotiate
+from federation.http.limits import json_body
 from federation.http.models import Explained, ExplainRequest, QueryRequest, QueryResult
 from federation.http.negotiation import preferred, preferred_coding
 from federation.http.problems import QUERY_ID, HttpProblem
-from federation.http.run import Run, parameters
-from federation.http.server import Server, server_of
+from federation.http.run import ID, Run, parameters
+from federation.http.server import Server, server_of, user_of
 
 router = APIRouter(tags=["queries"])
-ID = r"^[0-9A-Za-z_-]{8,64}$"
-
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
 RESULT: dict[int | str, dict[str, Any]] = {
@@ -37,7 +36,7 @@ RESULT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/query", responses=RESULT, response_class=Response)
+@router.post("/v1/query", responses=RESULT, response_class=Response, dependencies=[Depends(json_body)])
 async def query(
     request: Request,
     body: QueryRequest,
@@ -58,13 +57,14 @@ async def query(
     """
     form = negotiate(accept)
     coding = preferred_coding(accept_encoding, CODINGS if form.compressible else ())
-    run = Run(body, None, query_id)
-    return await server.streams.answer(request, run, form, coding)
+    run = Run(body, user_of(request), query_id)
+    return await server.answers.answer(request, run, form, coding)
 
 
 @router.post(
     "/v1/explain",
     response_model=Explained,
+    dependencies=[Depends(json_body)],
     responses={200: {"content": {"text/plain": _TEXT}, "description": "What would run where, and why."}},
 )
 async def explain(

@@ -21,6 +21,7 @@ from federation.http.problems import problem
 from federation.parameters import Typed
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
+ID = r"^[0-9A-Za-z_-]{8,64}$"
 SHOWN_CHARACTERS = 10_000  # of a statement, once it is only to be looked at
 
 

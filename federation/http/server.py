@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from adapters.errors import QueryCancelled
+from federation.http.auth import Authenticator
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
+from federation.http.metrics import Metrics
+from federation.http.probes import Probes
 from federation.http.queries import Queries
-from federation.http.stream import Streams
+from federation.http.state import State
+from federation.http.statement_runs import StatementRuns
+from federation.http.stream import Answers
+from federation.http.tokens import Tokens
 from federation.http.workers import Workers
 
 
@@ -19,25 +26,51 @@ from federation.http.workers import Workers
 class Server:
     config: ServerConfig
     engines: Engines
+    state: State
     workers: Workers = field(init=False)
     queries: Queries = field(init=False)
-    streams: Streams = field(init=False)
+    answers: Answers = field(init=False)
+    authenticator: Authenticator = field(init=False)
+    metrics: Metrics = field(init=False)
+    probes: Probes = field(init=False)
+    statements: StatementRuns = field(init=False)
+    _drain_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.threads)
-        self.queries = Queries(self.config.max_queries, lambda _: None)
-        self.streams = Streams(self.engines, self.workers, self.queries)
+        self.metrics = Metrics()
+        self.probes = Probes(self.engines, self.workers)
+        self.queries = Queries(self.config.max_queries, self.metrics.observe)
+        self.answers = Answers(self.engines, self.workers, self.queries)
+        self.statements = StatementRuns(self.config, self.engines, self.workers, self.queries, self.state)
+        self.authenticator = Authenticator(
+            self.engines, Tokens(self.state), self.workers, open_to_all=not self.config.reachable
+        )
+
+    def drain(self) -> None:
+        """Take nothing new from now on."""
+        if not self.queries.draining:
+            self.queries.draining = True
+            self._drain_until = time.monotonic() + self.config.drain
 
     async def close(self) -> None:
         """End what still runs, down to the sources. Idempotent."""
-        self.queries.draining = True
+        self.drain()
+        await self.statements.close(self._drain_until)
         await asyncio.gather(*(self.workers.control(run.end, _stopped()) for run in self.queries.running()))
         await asyncio.to_thread(self.engines.close)
         await asyncio.to_thread(self.workers.close)
+        self.state.close()
 
 
 def _stopped() -> QueryCancelled:
     return QueryCancelled("the server was shut down")
+
+
+def user_of(request: Request) -> str:
+    """Who asks, as `auth` found out."""
+    found: str = request.state.user
+    return found
 
 
 def server_of(request: Request) -> Server:

@@ -1,7 +1,7 @@
-"""The answer to one query: its chunks are made in a thread and sent from the event loop.
+"""An answer that streams: its chunks are made in a thread and sent from the event loop.
 
 The next chunk is asked for when the socket has taken the one before, so a slow reader holds the query back, down to its
-sources. A reader that goes away, or fails to read for good, ends it there.
+sources. A reader that goes away ends it there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from fastapi import Request
 from starlette.responses import Response
@@ -30,8 +29,63 @@ from federation.http.workers import Workers
 log = logging.getLogger(__name__)
 
 
-class Streams:
-    """Turns admitted queries into responses."""
+class Stream:
+    """Chunks on their way to a client. `on_gone` is called when it goes away, `on_close` at the end in any case."""
+
+    def __init__(
+        self,
+        chunks: Iterator[Chunk],
+        workers: Workers,
+        receive: Receive,
+        on_gone: Callable[[], object] = lambda: None,
+        on_close: Callable[[BaseException | None], object] = lambda _: None,
+    ) -> None:
+        self.gone = False
+        self._chunks = chunks
+        self._workers = workers
+        self._on_gone = on_gone
+        self._on_close = on_close
+        self._stop_watching = watch(receive, self._went)
+        self._closed = False
+
+    async def next(self) -> Chunk:
+        return await self._workers.run(_pull, self._chunks)
+
+    def close(self, error: BaseException | None) -> None:
+        if not self._closed:
+            self._closed = True
+            self._stop_watching()
+            self._on_close(error)
+
+    def _went(self) -> None:
+        self.gone = True
+        self._on_gone()
+
+
+async def respond(stream: Stream, form: Format, coding: str, headers: Mapping[str, str]) -> Response:
+    """The response, once there is a first chunk. Raises what fails before that."""
+    try:
+        first = await stream.next()
+    except BaseException as exc:
+        stream.close(exc)
+        raise
+    all_headers = {**headers, "Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
+    if coding != "identity":
+        all_headers["Content-Encoding"] = coding
+    if first.last:
+        stream.close(None)
+        return Response(first.data, headers=all_headers)
+    return _StreamedResponse(stream, first, all_headers)
+
+
+def refuse_http_1_0(request: Request) -> None:
+    """Raises HttpProblem where the end of the connection is the end of the answer, whatever ended it."""
+    if request.scope["http_version"] == "1.0":
+        raise HttpProblem(505, "HTTP/1.0 cannot tell a broken answer from a whole one", hint="use HTTP/1.1")
+
+
+class Answers:
+    """Turns queries into responses."""
 
     def __init__(self, engines: Engines, workers: Workers, queries: Queries) -> None:
         self._engines = engines
@@ -41,24 +95,18 @@ class Streams:
     async def answer(self, request: Request, run: Run, form: Format, coding: str) -> Response:
         """Raises what fails before there is a first chunk."""
         request.state.query_id = run.id
-        if request.scope["http_version"] == "1.0":
-            raise HttpProblem(505, "HTTP/1.0 cannot tell a broken answer from a whole one", hint="use HTTP/1.1")
+        refuse_http_1_0(request)
         await self._queries.admit(run)
-        stream = _Stream(self, run, _drive(run, self._engines, form, coding), request.receive)
-        try:
-            first = await self._workers.run(_pull, stream.chunks)
-        except BaseException as exc:
-            stream.close(exc)
-            raise
-        headers = {QUERY_ID: run.id, "Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
-        if coding != "identity":
-            headers["Content-Encoding"] = coding
-        if first.last:
-            stream.close(None)
-            return Response(first.data, headers=headers)
-        return _StreamedResponse(stream, first, headers)
+        stream = Stream(
+            _drive(run, self._engines, form, coding),
+            self._workers,
+            request.receive,
+            on_gone=lambda: self._workers.soon(functools.partial(run.cancel, "the client went away")),
+            on_close=functools.partial(self._release, run),
+        )
+        return await respond(stream, form, coding, {QUERY_ID: run.id})
 
-    def release(self, run: Run, error: BaseException | None) -> None:
+    def _release(self, run: Run, error: BaseException | None) -> None:
         """After the last chunk, or instead of it. The place of the query is free when its sources are."""
         if run.ended is not None:
             self._queries.release(run)
@@ -67,55 +115,22 @@ class Streams:
         ending = asyncio.ensure_future(self._workers.control(run.end, cause))
         ending.add_done_callback(lambda _: self._queries.release(run))
 
-    async def next(self, chunks: Iterator[Chunk]) -> Chunk:
-        return await self._workers.run(_pull, chunks)
-
-    def cancel(self, run: Run, reason: str) -> None:
-        self._workers.soon(functools.partial(run.cancel, reason))
-
-
-class _Stream:
-    """The chunks of one run, watched for a client that goes away."""
-
-    def __init__(self, streams: Streams, run: Run, chunks: Iterator[Chunk], receive: Receive) -> None:
-        self.run = run
-        self.chunks = chunks
-        self._streams = streams
-        self._stop_watching = watch(receive, lambda: streams.cancel(run, "the client went away"))
-        self._closed = False
-
-    async def next(self) -> Chunk:
-        return await self._streams.next(self.chunks)
-
-    def close(self, error: BaseException | None) -> None:
-        if not self._closed:
-            self._closed = True
-            self._stop_watching()
-            self._streams.release(self.run, error)
-
 
 class _StreamedResponse(Response):
     """Sends chunk by chunk. After a failure it ends without the last one, and the server breaks the connection."""
 
-    def __init__(self, stream: _Stream, first: Chunk, headers: dict[str, str]) -> None:
+    def __init__(self, stream: Stream, first: Chunk, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=dict(headers))
+        del self.headers["content-length"]
         self._stream = stream
         self._first = first
-        self.status_code = 200
-        self.background = None
-        self.body = b""
-        self.init_headers(headers)
-
-    def init_headers(self, headers: Any = None) -> None:
-        """Without the Content-Length that a body in one piece would have."""
-        self.raw_headers = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
-        run = self._stream.run
         failure: BaseException | None = QueryCancelled("the connection ended")
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             chunk = self._first
-            while True:
+            while not self._stream.gone:
                 await send({"type": "http.response.body", "body": chunk.data, "more_body": not chunk.last})
                 if chunk.last:
                     failure = None
@@ -123,10 +138,10 @@ class _StreamedResponse(Response):
                 chunk = await self._stream.next()
         except Error as exc:
             failure = exc
-            log.info("query %s failed after its first rows: %s", run.id, exc.sqlstate)
+            log.info("%s broke off: %s", scope["path"], exc.sqlstate)
         except Exception as exc:
             failure = exc
-            log.error("query %s failed after its first rows", run.id, exc_info=exc)
+            log.error("%s broke off", scope["path"], exc_info=exc)
         finally:
             self._stream.close(failure)
 

@@ -1,0 +1,102 @@
+"""What is counted and measured, for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.errors import Error, InternalError
+from federation.http.run import Run
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+LAG_EVERY = 0.02
+
+
+class Metrics:
+    """The figures of one server. `observe` is called with each query that has ended."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.queries = Counter("federation_queries", "queries that have ended", ["state"], registry=self.registry)
+        self.errors = Counter("federation_query_errors", "failed queries", ["sqlstate"], registry=self.registry)
+        self.seconds = Histogram(
+            "federation_query_seconds", "from admission to the last row", buckets=SECONDS, registry=self.registry
+        )
+        self.first = Histogram(
+            "federation_query_first_batch_seconds", "to the first rows", buckets=SECONDS, registry=self.registry
+        )
+        self.rows = Counter("federation_result_rows", "rows of results", registry=self.registry)
+        self.source_rows = Counter("federation_source_rows", "rows fetched", ["source"], registry=self.registry)
+        self.source_bytes = Counter(
+            "federation_source_bytes", "bytes fetched, as Arrow", ["source"], registry=self.registry
+        )
+        self.up = Gauge(
+            "federation_source_up", "whether the last probe was answered", ["source"], registry=self.registry
+        )
+        self.open = Gauge("federation_queries_open", "queries that wait or run", registry=self.registry)
+        self.requests = Counter(
+            "federation_http_requests", "requests", ["method", "path", "status"], registry=self.registry
+        )
+        self.lag = Histogram(
+            "federation_event_loop_lag_seconds", "how late the event loop is", buckets=LAG, registry=self.registry
+        )
+
+    def observe(self, run: Run) -> None:
+        self.queries.labels(run.state).inc()
+        if run.error is not None:
+            error = run.error if isinstance(run.error, Error) else InternalError("")
+            self.errors.labels(error.sqlstate).inc()
+        if run.ended is not None:
+            self.seconds.observe(run.ended - run.created)
+        if run.first_batch is not None:
+            self.first.observe(run.first_batch)
+        self.rows.inc(run.rows)
+        for each in run.progress():
+            self.source_rows.labels(each.source).inc(each.rows)
+            self.source_bytes.labels(each.source).inc(each.bytes)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+    async def watch_loop(self) -> None:
+        """Measure, until cancelled, how late a timer of the event loop is."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self.lag.observe(max(0.0, loop.time() - due))
+
+
+class CountRequests:
+    """The middleware that counts requests by route and status."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # A route's pattern, or there would be a series for each path that anybody makes up.
+                path = getattr(scope.get("route"), "path", "other")
+                self._metrics.requests.labels(scope["method"], path, message["status"]).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted)
