@@ -15,7 +15,7 @@ from pathlib import Path
 
 from federation.cli.errors import describe
 from federation.cli.formats import BINARY_FORMATS, FORMATS
-from federation.cli.options import duration, parameter
+from federation.cli.options import count, duration, parameter, port
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
@@ -92,10 +92,10 @@ def make_parser() -> argparse.ArgumentParser:
     discover.add_argument("uri", metavar="URI", help="such as postgresql://user@host/db, or the path of files")
     serve = commands.add_parser("serve", parents=[state], help="answer SQL over HTTP")
     serve.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="default: 127.0.0.1")
-    serve.add_argument("--http-port", metavar="PORT", type=int, default=8470, help="default: 8470")
+    serve.add_argument("--http-port", metavar="PORT", type=port, default=8470, help="default: 8470")
     serve.add_argument("--tls-cert", metavar="FILE", type=Path, help="the certificate chain, in PEM")
     serve.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, in PEM")
-    serve.add_argument("--max-queries", metavar="N", type=int, default=256, help="open at once (default: 256)")
+    serve.add_argument("--max-queries", metavar="N", type=count, default=256, help="open at once (default: 256)")
     serve.add_argument("--drain", metavar="TIME", type=duration, default=30.0, help=DRAIN_HELP)
     serve.add_argument("--result-ttl", metavar="TIME", type=duration, default=86_400.0, help=RESULT_HELP)
 

@@ -36,6 +36,20 @@ def parameter(text: str) -> tuple[str, str]:
     return name, value
 
 
+def port(text: str) -> int:
+    """From 1 to 65535."""
+    if not re.fullmatch(r"\d{1,5}", text) or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a port")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """1 or more."""
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def duration(text: str) -> float:
     """Seconds from `30`, `1.5s`, `200ms`, `5m`, `1h`, `90d`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)", text)

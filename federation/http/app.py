@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
-from fastapi import FastAPI, Security
-from fastapi.security import HTTPBasic, HTTPBearer
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from federation.http import admin, catalog_list, health, problems, query, query_list, statements
@@ -17,14 +16,8 @@ from federation.http.auth import Authentication
 from federation.http.config import BODY_BYTES, BODY_SECONDS
 from federation.http.limits import WholeBody
 from federation.http.metrics import CountRequests
-from federation.http.models import Problem
+from federation.http.openapi import FAILURES, document
 from federation.http.server import Server
-
-# The middleware asks who it is; these say so in the OpenAPI document.
-SECURITY = [Security(HTTPBearer(auto_error=False)), Security(HTTPBasic(auto_error=False))]
-FAILURES: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "What failed, as RFC 9457 problem details."}
-}
 
 
 def create_app(server: Server) -> FastAPI:
@@ -47,9 +40,9 @@ def create_app(server: Server) -> FastAPI:
     )
     app.state.server = server
     problems.install(app)
-    for each in (query, statements, query_list, catalog_list, admin):
-        app.include_router(each.router, responses=FAILURES, dependencies=SECURITY)
-    app.include_router(health.router)
+    for each in (query, statements, query_list, catalog_list, admin, health):
+        app.include_router(each.router, responses=FAILURES)
+    app.openapi = functools.partial(document, app)  # type: ignore[method-assign]
     # The one that is added last sees a request first.
     app.add_middleware(WholeBody, most=BODY_BYTES, seconds=BODY_SECONDS)
     app.add_middleware(Authentication, authenticator=server.authenticator)

@@ -1,0 +1,289 @@
+"""Who may ask: every way to say who one is, right, wrong, expired and taken back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from catalog.scram import Verifier
+from tests.http.running import Running, free_port, run, start_server, write_sample
+
+
+class Provider:
+    """An OpenID provider with one RSA key and one of another kind, and a count of the requests for them."""
+
+    def __init__(self) -> None:
+        self.keys = {"rsa": rsa.generate_private_key(65537, 2048), "ec": ec.generate_private_key(ec.SECP256R1())}
+        self.requests = 0
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.requests += 1
+                found = provider.discovery() if "openid-configuration" in self.path else provider.jwks()
+                body = json.dumps(found).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def discovery(self) -> dict[str, Any]:
+        return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
+
+    def jwks(self) -> dict[str, Any]:
+        public = {
+            "rsa": RSAAlgorithm.to_jwk(self.keys["rsa"].public_key(), as_dict=True),
+            "ec": ECAlgorithm.to_jwk(self.keys["ec"].public_key(), as_dict=True),
+        }
+        return {"keys": [{**key, "kid": kid, "use": "sig"} for kid, key in public.items()]}
+
+    def token(self, kid: str = "rsa", algorithm: str = "RS256", key: Any = None, **claims: Any) -> str:
+        now = int(time.time())
+        all_claims = {"iss": self.issuer, "aud": "federation", "sub": "ada", "iat": now, "exp": now + 60, **claims}
+        kept = {name: value for name, value in all_claims.items() if value is not None}
+        return jwt.encode(kept, key or self.keys[kid], algorithm, {"kid": kid})
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass
+class Guarded:
+    server: Running
+    provider: Provider
+    tokens: dict[str, str]
+
+    def status(self, authorization: str | None, path: str = "/v1/queries") -> int:
+        headers = {"Authorization": authorization} if authorization is not None else {}
+        answer = self.server.client.get(path, headers=headers)
+        if answer.status_code == 401:
+            assert "Basic" in answer.headers["www-authenticate"]
+            assert answer.json()["sqlstate"] == "28000"
+        return answer.status_code
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    folder = tmp_path_factory.mktemp("guarded")
+    provider = Provider()
+    verifier = run("password", stdin="correct horse\n").stdout
+    assert Verifier.parse(verifier.strip().removeprefix('password = "').removesuffix('"'))
+    oidc = f'[oidc.company]\nissuer = "{provider.issuer}"\naudience = "federation"\n'
+    write_sample(folder, f"\n[users.ada]\n{verifier}\n[users.'ä b']\n{verifier}\n{oidc}")
+    options = ("-c", str(folder / "federation.toml"), "--state", str(folder / "state"))
+    tokens = {
+        "good": run("token", "create", "robot", *options).stdout.strip(),
+        "short": run("token", "create", "short", "--expires", "1ms", *options).stdout.strip(),
+        "revoked": run("token", "create", "revoked", *options).stdout.strip(),
+    }
+    assert run("token", "revoke", "revoked", *options).returncode == 0
+    with start_server(folder) as server:
+        yield Guarded(server, provider, tokens)
+    provider.close()
+
+
+def basic(user: str, password: str) -> str:
+    request = httpx.Request("GET", "http://x")
+    flow = httpx.BasicAuth(user.encode(), password.encode()).auth_flow(request)
+    return str(next(flow).headers["authorization"])
+
+
+@pytest.mark.parametrize("path", ["/v1/queries", "/v1/catalog", "/v1/statements", "/metrics", "/v1/nothing", "/"])
+def test_nobody(guarded: Guarded, path: str) -> None:
+    assert guarded.status(None, path) == 401
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json"])
+def test_what_is_open(guarded: Guarded, path: str) -> None:
+    assert guarded.status(None, path) == 200
+
+
+def test_the_body_of_nobody_is_not_read(guarded: Guarded) -> None:
+    assert guarded.server.client.post("/v1/query", content=b"{").status_code == 401
+
+
+@pytest.mark.parametrize(("name", "status"), [("good", 200), ("short", 401), ("revoked", 401)])
+def test_tokens(guarded: Guarded, name: str, status: int) -> None:
+    assert guarded.status(f"Bearer {guarded.tokens[name]}") == status
+    assert guarded.status(f"bearer  {guarded.tokens[name]}") == status
+
+
+@pytest.mark.parametrize("text", ["fed_", "fed__", "fed_0_x", "x", "a.b.c", "fed_\xff", "é"])
+def test_texts_that_are_no_tokens(guarded: Guarded, text: str) -> None:
+    headers = {b"Authorization": f"Bearer {text}".encode("latin-1")}
+    assert guarded.server.client.get("/v1/queries", headers=headers).status_code == 401  # type: ignore[arg-type]
+
+
+def test_a_token_with_another_secret(guarded: Guarded) -> None:
+    good = guarded.tokens["good"]
+    for wrong in (good[:-1], good + "x", good[:-1] + ("A" if good[-1] != "A" else "B"), good.upper()):
+        assert guarded.status(f"Bearer {wrong}") == 401
+
+
+def test_a_token_is_revoked_at_once(guarded: Guarded) -> None:
+    folder = guarded.server.folder
+    options = ("-c", str(folder / "federation.toml"), "--state", str(folder / "state"))
+    token = run("token", "create", "brief", *options).stdout.strip()
+    assert guarded.status(f"Bearer {token}") == 200
+    taken = run("token", "create", "brief", *options)
+    assert taken.returncode == 1
+    assert "already" in taken.stderr
+    assert run("token", "revoke", "brief", *options).returncode == 0
+    assert guarded.status(f"Bearer {token}") == 401
+    listed = run("token", "list", *options).stdout
+    assert "brief\trevoked" in listed
+    assert "robot\tvalid" in listed
+    assert token.split("_")[2] not in listed
+    assert token.split("_")[2].encode() not in (folder / "state" / "state.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "status"),
+    [
+        ("ada", "correct horse", 200),
+        ("ä b", "correct horse", 200),
+        ("ada", "wrong horse", 401),
+        ("ada", "", 401),
+        ("ADA", "correct horse", 401),
+        ("nobody", "correct horse", 401),
+        ("", "", 401),
+    ],
+)
+def test_passwords(guarded: Guarded, user: str, password: str, status: int) -> None:
+    for _ in range(2):  # the second time it is remembered
+        assert guarded.status(basic(user, password)) == status
+
+
+@pytest.mark.parametrize("value", ["Basic", "Basic !", "Basic YWRh", "Basic /w==", "Digest x", "nonsense", "Negotiate"])
+def test_what_is_no_login(guarded: Guarded, value: str) -> None:
+    assert guarded.status(value) == 401
+
+
+def test_tokens_of_the_provider(guarded: Guarded) -> None:
+    provider = guarded.provider
+    assert guarded.status(f"Bearer {provider.token()}") == 200
+    assert guarded.status(f"Bearer {provider.token('ec', 'ES256')}") == 200
+    assert guarded.status(f"Bearer {provider.token(aud=['other', 'federation'])}") == 200
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": int(time.time()) - 3600},
+        {"exp": None},
+        {"aud": "another"},
+        {"aud": None},
+        {"iss": "https://evil.example.org"},
+        {"iss": None},
+        {"sub": None},
+        {"sub": ""},
+        {"nbf": int(time.time()) + 3600},
+    ],
+)
+def test_claims_that_do_not_hold(guarded: Guarded, claims: dict[str, Any]) -> None:
+    assert guarded.status(f"Bearer {guarded.provider.token(**claims)}") == 401
+
+
+def test_signatures_that_do_not_hold(guarded: Guarded) -> None:
+    provider = guarded.provider
+    other = rsa.generate_private_key(65537, 2048)
+    claims = {"iss": provider.issuer, "aud": "federation", "sub": "ada", "exp": int(time.time()) + 60}
+    assert guarded.status(f"Bearer {provider.token(key=other)}") == 401
+    assert guarded.status(f"Bearer {jwt.encode(claims, None, 'none')}") == 401
+    assert guarded.status(f"Bearer {jwt.encode(claims, 'x' * 64, 'HS256', {'kid': 'rsa'})}") == 401
+    good = provider.token()
+    assert guarded.status(f"Bearer {good[:-4]}AAAA") == 401
+
+
+def test_an_unknown_key_does_not_make_the_server_ask_each_time(guarded: Guarded) -> None:
+    other = rsa.generate_private_key(65537, 2048)
+    guarded.status(f"Bearer {guarded.provider.token()}")
+    before = guarded.provider.requests
+    for number in range(20):
+        assert guarded.status(f"Bearer {guarded.provider.token(f'k{number}', key=other)}") == 401
+    assert guarded.provider.requests - before <= 4
+
+
+def test_who_asked_is_known(guarded: Guarded) -> None:
+    client = guarded.server.client
+    for authorization, user in (
+        (basic("ada", "correct horse"), "user:ada"),
+        (f"Bearer {guarded.tokens['good']}", "token:robot"),
+        (f"Bearer {guarded.provider.token()}", "oidc:company/ada"),
+    ):
+        headers = {"Authorization": authorization}
+        query_id = client.post("/v1/query", json={"sql": "SELECT 1"}, headers=headers).json()["query_id"]
+        assert client.get(f"/v1/queries/{query_id}", headers=headers).json()["user"] == user
+
+
+def test_a_statement_is_its_owners(guarded: Guarded) -> None:
+    client = guarded.server.client
+    ada = {"Authorization": basic("ada", "correct horse")}
+    robot = {"Authorization": f"Bearer {guarded.tokens['good']}"}
+    made = client.post("/v1/statements", json={"sql": "SELECT 1"}, headers={**ada, "Idempotency-Key": "k"}).json()
+    path = f"/v1/statements/{made['statement_id']}"
+    assert client.get(path, headers=ada).status_code == 200
+    for method, at in (("GET", path), ("DELETE", path), ("GET", f"{path}/result")):
+        assert client.request(method, at, headers=robot).status_code == 404
+    assert client.get("/v1/statements", headers=robot).json()["statements"] == []
+    other = client.post("/v1/statements", json={"sql": "SELECT 2"}, headers={**robot, "Idempotency-Key": "k"})
+    assert other.json()["statement_id"] != made["statement_id"]
+
+
+def test_no_secret_is_in_the_log(guarded: Guarded) -> None:
+    log = (guarded.server.folder / "server.log").read_text()
+    assert "correct horse" not in log
+    assert guarded.tokens["good"] not in log
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_it_does_not_start_open_to_all(folder: Path, tmp_path: Path, host: str) -> None:
+    done = run("serve", "-c", str(folder / "federation.toml"), "--host", host, "--state", str(tmp_path / "s"))
+    assert done.returncode == 1
+    assert "ERROR 28000" in done.stderr
+    assert "federation token create" in done.stderr
+
+
+def test_it_starts_for_all_addresses_with_a_token(folder: Path, tmp_path: Path) -> None:
+    options = ("-c", str(folder / "federation.toml"), "--state", str(tmp_path / "s"))
+    token = run("token", "create", "x", *options).stdout.strip()
+    with start_server(folder, "--host", "0.0.0.0", state=tmp_path / "s") as server:
+        assert server.client.get("/v1/catalog").status_code == 401
+        answer = server.client.get("/v1/catalog", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200
+    assert "clear text" in (folder / "server.log").read_text()
+
+
+def test_the_last_tokens_end_does_not_open_the_door(folder: Path, tmp_path: Path) -> None:
+    options = ("-c", str(folder / "federation.toml"), "--state", str(tmp_path / "s"))
+    run("token", "create", "x", *options)
+    run("token", "revoke", "x", *options)
+    with start_server(folder, state=tmp_path / "s") as server:
+        assert server.client.get("/v1/catalog").status_code == 401
+
+
+def test_ports_that_are_none(folder: Path, tmp_path: Path) -> None:
+    for port in ("-1", "65536", "x", ""):
+        done = run("serve", "-c", str(folder / "federation.toml"), "--http-port", port, "--state", str(tmp_path))
+        assert done.returncode == 2, port
+    assert free_port() > 0
