@@ -53,6 +53,16 @@ def relations(root: exp.Expr) -> list[Relation]:
     ]
 
 
+def is_closed(relation: exp.Expr) -> bool:
+    """Whether a relation can be run alone: it reads no common table expression and no column of the query around it."""
+    inside = {id(cte) for cte in relation.find_all(exp.CTE)}
+    common = {cte.alias for cte in relation.root().find_all(exp.CTE) if id(cte) not in inside}
+    if any(table.name in common for table in relation.find_all(exp.Table)):
+        return False
+    own = {alias.name for alias in relation.find_all(exp.TableAlias)}
+    return all(not column.table or column.table in own for column in relation.find_all(exp.Column))
+
+
 def links(root: exp.Query) -> list[Link]:
     """All links of a normalized query."""
     known = {each.alias: each for each in relations(root)}

@@ -24,7 +24,7 @@ from catalog.model import CatalogTable
 from federation.planner import filters
 from federation.planner.costs import BYTES_PER_SECOND, LATENCY, ROW_BYTES, SELECTIVITY, Costs
 from federation.planner.fragments import Fragments, to_sql
-from federation.planner.joins import Link, Relation, conditions, links, relations
+from federation.planner.joins import Link, Relation, conditions, is_closed, links, relations
 from federation.planner.nodes import Fragment, Keys, RemoteQuery, RuntimeFilter
 from federation.planner.optimizations import Optimization
 from federation.planner.stages import Stages
@@ -48,7 +48,7 @@ class _Node:
     parts: set[Relation] = field(default_factory=set)  # what a derived table is made of
     restrictions: list[tuple[str, _Node, str]] = field(default_factory=list)  # by a column of another
     stage: str | None = None
-    fixed: bool = False  # part of a stage: it can become none itself
+    fixed: bool = False  # it can become no stage: part of one, or nothing without the query around it
 
 
 class RuntimeFilterPlacer:
@@ -87,7 +87,8 @@ class RuntimeFilterPlacer:
         fragment = next((each for each in self.fragments.made if each.name == name), None)
         parts = set() if isinstance(relation.node, exp.Table) else set(relations(relation.node))
         stage = name if any(each.name == name for each in self.stages.made) else None
-        return _Node(relation, fragment, self.fragments.tables.get(name), parts=parts, stage=stage)
+        table = self.fragments.tables.get(name)
+        return _Node(relation, fragment, table, parts=parts, stage=stage, fixed=not is_closed(relation.node))
 
     def _possible(self, link: Link, uses: Counter[str]) -> bool:
         consumer, producer = self._nodes[link.consumer], self._nodes[link.producer]
