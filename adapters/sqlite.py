@@ -1,27 +1,24 @@
-"""SQLite files through ADBC, read-only.
+"""SQLite files, read-only.
 
-The driver has no cancel and gives no error codes. So a blocking call runs in a thread of its own, which a cancel
-leaves behind, and a failure is explained by looking again: is the file there, is it a database, are the tables still
-what was planned with, which value is not of its column's type.
+Whole tables are scanned in this process (`sqlite_scan`), everything else is a statement that may be silent for long
+and runs in a process that a cancel ends (`sqlite_session`). What SQLite says of a failure is not enough for a typed
+error. So it is explained by looking again: is the file there, are the tables still what was planned with, which value
+is not of its column's type.
 """
 
 from __future__ import annotations
 
-import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
 
-import adbc_driver_manager
 import pyarrow as pa
-from adbc_driver_sqlite import StatementOptions, dbapi
 from sqlglot import exp
 
 from adapters.base import CancelToken, Column, Partition, Scan, ScanRequest, Table, TableName, TableStatistics
@@ -42,28 +39,30 @@ from adapters.sql.native import relation_of
 from adapters.sql.scan import scan_query
 from adapters.sql.sqlite import SQLITE
 from adapters.sqlite_native import native_columns
-from adapters.sqlite_schema import SCHEMA, read_table, table_names
+from adapters.sqlite_scan import Scanner, scanned_table
+from adapters.sqlite_schema import SCHEMA, Rows, is_stored, read_table, table_names
+from adapters.sqlite_session import ENDED, Failure, Identity, Session, StatementFailure
 from adapters.sqlite_statistics import read_statistics
 from adapters.sqlite_types import Array, Transport, transport
 
-_BATCH_ROWS = "4096"
-_HEADER = b"SQLite format 3\x00"
-_BUSY_MILLISECONDS = 5000
+_DAMAGED = ("NotADBError", "CorruptError")
+_UNREADABLE = ("BusyError", "CantOpenError", "IOError", "LockedError", "ProtocolError")
 _UNBOUNDED = 1 << 30
-T = TypeVar("T")
-_File: TypeAlias = tuple[int, int]  # device and inode
+R = TypeVar("R", Session, Scanner)
 Field: TypeAlias = "pa.Field[Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """`query` is the island, `sql` the same with every output column checked, after a first row that fixes types."""
+    """`query` is the island, `sql` the same with every output column checked. `plain` is a scan of
+    a whole table: its batches come one after the other without a pause."""
 
     query: exp.Query
     sql: str
     names: tuple[str, ...]
     schema: pa.Schema
     transports: tuple[Transport, ...]
+    plain: bool
 
 
 class SQLiteAdapter:
@@ -78,45 +77,49 @@ class SQLiteAdapter:
             raise CatalogError("path is missing", hint='path = "file.db"', source=name)
         self._path = Path(path).absolute()
         # Without a bound of its own: who reads decides how many readers there are.
-        self._pool: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close(), _UNBOUNDED)
+        self._sessions: Pool[Session] = Pool(partial(self._connect, Session), Session.close, _UNBOUNDED)
+        self._scanners: Pool[Scanner] = Pool(partial(self._connect, Scanner), Scanner.close, _UNBOUNDED)
         # Apart from the readers, which may all wait for a consumer that wants to know a table first.
-        self._describing: Pool[dbapi.Connection] = Pool(self._connect, lambda connection: connection.close(), 1)
-        self._opened: WeakKeyDictionary[dbapi.Connection, _File] = WeakKeyDictionary()
+        self._describing: Pool[Session] = Pool(partial(self._connect, Session), Session.close, 1)
         self._tables: dict[TableName, Table] = {}
-        self._version: tuple[_File, int] | None = None
+        self._stored: set[TableName] = set()  # of those, what is neither a view nor virtual
+        self._version: tuple[Identity, int] | None = None
         self._lock = threading.Lock()
 
     # --- metadata ----------------------------------------------------------------------------------------------
 
     def list_tables(self) -> Iterable[TableName]:
-        with self._connection() as connection:
-            return table_names(lambda sql: _rows(connection, sql))
+        with self._described() as session:
+            return table_names(session.rows)
 
     def get_table(self, name: TableName) -> Table:
-        with self._connection() as connection:
-            found = self._table(connection, name)
+        with self._described() as session:
+            found = self._table(session.rows, session.file, name)
         if found is None:
             raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
         return found
 
     def statistics(self, table: TableName) -> TableStatistics:
         known = self.get_table(table)
-        with self._connection() as connection:
-            return read_statistics(lambda sql: _rows(connection, sql), known)
+        with self._described() as session:
+            return read_statistics(session.rows, known)
 
-    def _table(self, connection: dbapi.Connection, name: TableName) -> Table | None:
+    def _table(self, rows: Rows, file: Identity, name: TableName) -> Table | None:
         """Kept for as long as the schema of the file does not change."""
         with self._lock:
-            ((number,),) = _rows(connection, "PRAGMA schema_version")
-            version = self._opened[connection], number
+            ((number,),) = rows("PRAGMA schema_version")
+            version = file, number
             if version != self._version:
                 self._tables.clear()
+                self._stored.clear()
                 self._version = version
             if name not in self._tables:
-                found = read_table(lambda sql: _rows(connection, sql), name, adbc_driver_manager.ProgrammingError)
+                found = read_table(rows, name, StatementFailure)
                 if found is None:
                     return None
                 self._tables[name] = found
+                if is_stored(rows, name):
+                    self._stored.add(name)
             return self._tables[name]
 
     # --- planning ----------------------------------------------------------------------------------------------
@@ -139,8 +142,8 @@ class SQLiteAdapter:
         return Scan((partition,), schema) if partition else None
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
-        with self._connection() as connection:
-            return native_columns(partial(_rows, connection), sql, adbc_driver_manager.Error, self.name)
+        with self._described() as session:
+            return native_columns(session.rows, sql, StatementFailure, self.name)
 
     def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
         schema = pa.schema([(column.name, column.type) for column in columns])
@@ -156,11 +159,12 @@ class SQLiteAdapter:
         known = tuple(each for each in transports if each)
         if len(known) != len(schema) or len(names) != len(schema) or len({n.lower() for n in names}) != len(names):
             return None
-        first = [each.first_value() for each in known] or [exp.Literal.number(1)]
         checked = [each.checked(_column(name)) for each, name in zip(known, names, strict=True)]
         rows = exp.select(*(checked or [exp.Literal.number(1)]), copy=False).from_(query.subquery("q"), copy=False)
-        sql = exp.union(exp.select(*first, copy=False), rows, distinct=False, copy=False).sql("sqlite")
-        return Partition(query.sql("sqlite"), _Fetch(query, sql, names, schema, known))
+        sql = rows.sql("sqlite")
+        table = scanned_table(query)
+        plain = table is not None and TableName(table.db, table.name) in self._stored
+        return Partition(query.sql("sqlite"), _Fetch(query, sql, names, schema, known, plain))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -170,17 +174,17 @@ class SQLiteAdapter:
 
     def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         cancel.check()
-        reading = _Reading(self._pool, self._acquire(self._pool, cancel))
-        try:
-            with self._explained(reading.connection, fetch):
-                first = _interruptible(lambda: reading.open(fetch.sql), cancel, reading)
-                batch: pa.RecordBatch | None = first.slice(1)  # without the row that fixes the types
-                while batch is not None:
-                    yield self._arrived(batch, fetch)
-                    cancel.check()
-                    batch = _interruptible(reading.next, cancel, reading)
-        finally:
-            reading.close()
+        types = [each.sent for each in fetch.transports] or [pa.int64()]
+        with (
+            self._explained(fetch, cancel),
+            self._reader(fetch, cancel) as reader,
+            closing(reader.batches(fetch.sql, types, cancel)) as batches,
+        ):
+            for batch in batches:
+                yield self._arrived(batch, fetch)
+
+    def _reader(self, fetch: _Fetch, cancel: CancelToken) -> AbstractContextManager[Session | Scanner]:
+        return self._borrowed(self._scanners, cancel) if fetch.plain else self._borrowed(self._sessions, cancel)
 
     def _arrived(self, batch: pa.RecordBatch, fetch: _Fetch) -> pa.RecordBatch:
         if not len(fetch.schema):
@@ -196,76 +200,98 @@ class SQLiteAdapter:
     # --- connections and failures ------------------------------------------------------------------------------
 
     def close(self) -> None:
-        self._pool.close()
+        self._sessions.close()
+        self._scanners.close()
         self._describing.close()
 
-    def _connect(self) -> dbapi.Connection:
-        """Autocommit: a kept connection would otherwise go on reading the state of its first query."""
-        file = self._require_database()
-        connection = dbapi.connect(f"{self._path.as_uri()}?mode=ro", autocommit=True)
-        self._opened[connection] = file
+    def _connect(self, kind: Callable[[Path, Identity], R]) -> R:
         try:
-            _rows(connection, f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return kind(self._path, self._identity())
+        except OSError as exc:
+            raise SourceUnavailable(
+                f"no process can be started to read {self._path.name}: {exc.strerror}", source=self.name
+            ) from exc
 
-    def _acquire(self, pool: Pool[dbapi.Connection], cancel: CancelToken | None = None) -> dbapi.Connection:
+    @contextmanager
+    def _borrowed(self, pool: Pool[R], cancel: CancelToken | None = None) -> Iterator[R]:
         """A kept connection to a file that was replaced since would go on reading the old one."""
-        with self._explained():
-            while True:
-                file = self._require_database()
-                connection = pool.acquire(cancel)
-                if self._opened[connection] == file:
-                    return connection
-                pool.release(connection, broken=True)
-
-    @contextmanager
-    def _connection(self) -> Iterator[dbapi.Connection]:
-        connection = self._acquire(self._describing)
+        while True:
+            file = self._identity()
+            reader = pool.acquire(cancel)
+            if reader.file == file and not reader.broken:
+                break
+            pool.release(reader, broken=True)
         try:
-            with self._explained(connection):
-                yield connection
+            yield reader
         finally:
-            self._describing.release(connection)
+            pool.release(reader, broken=reader.broken)
 
     @contextmanager
-    def _explained(self, connection: dbapi.Connection | None = None, fetch: _Fetch | None = None) -> Iterator[None]:
+    def _described(self) -> Iterator[Session]:
+        with self._explained(), self._borrowed(self._describing) as session:
+            yield session
+
+    def _identity(self) -> Identity:
+        """By its status alone: opening and closing the file would drop this process's locks on it."""
+        try:
+            status = self._path.stat()
+        except OSError as exc:
+            raise SourceUnavailable(
+                f"{self._path.name} cannot be opened: {exc.strerror}", hint="check path", source=self.name
+            ) from exc
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceUnavailable(f"{self._path.name} is not a file", hint="check path", source=self.name)
+        return status.st_dev, status.st_ino
+
+    @contextmanager
+    def _explained(self, fetch: _Fetch | None = None, cancel: CancelToken | None = None) -> Iterator[None]:
         """From the driver's exceptions to ours."""
         try:
             yield
-        except (adbc_driver_manager.Error, OSError, pa.ArrowException) as exc:
-            raise self._explain(exc, connection, fetch) from exc
+        except Failure as exc:
+            raise self._explain(exc, fetch, cancel) from exc
 
-    def _explain(self, exc: Exception, connection: dbapi.Connection | None, fetch: _Fetch | None) -> Error:
-        reason = str(exc).partition("\n")[0]  # the whole query follows
+    def _explain(self, exc: Failure, fetch: _Fetch | None, cancel: CancelToken | None) -> Error:
+        kind, found = exc.kind, None
         try:
-            self._require_database()
-            if connection is not None:
-                _rows(connection, "SELECT count(*) FROM sqlite_schema")
-        except (adbc_driver_manager.Error, OSError):
+            self._identity()
+            if kind not in (*_DAMAGED, *_UNREADABLE, ENDED):
+                with self._borrowed(self._sessions, cancel) as session:
+                    found = self._looked_again(session, exc, fetch, cancel)
+        except Failure as again:
+            kind = again.kind
+        except Error as known:
+            return known
+        if kind == ENDED:
+            return SourceUnavailable(f"reading broke off: {exc}", hint="run the query again", source=self.name)
+        if kind in _DAMAGED:
+            return SourceError(
+                f"{self._path.name} is damaged, or not an SQLite database: {exc}", hint="check path", source=self.name
+            )
+        if kind in _UNREADABLE:
             return SourceUnavailable(
-                f"the database cannot be read: {reason}",
+                f"the database cannot be read: {exc}",
                 hint="another program may hold it locked, or its folder may not be writable while it is in WAL mode",
                 source=self.name,
             )
-        except Error as known:
-            return known
-        found = None
-        if connection is not None and fetch is not None:
-            with suppress(adbc_driver_manager.Error, OSError):
-                # A kept connection notices a change at its first step only, with the code of a bad value.
-                found = self._changed(connection, fetch) or self._bad_value(connection, fetch)
-        return found or SourceError(f"SQLite failed: {reason}", source=self.name)
+        return found or SourceError(f"SQLite failed: {exc}", source=self.name)
 
-    def _changed(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
+    def _looked_again(
+        self, session: Session, exc: Failure, fetch: _Fetch | None, cancel: CancelToken | None
+    ) -> Error | None:
+        rows = partial(session.rows, cancel=cancel)
+        rows("SELECT count(*) FROM sqlite_schema")
+        if fetch is None:
+            return None
+        return self._changed(rows, session.file, fetch) or self._bad_value(rows, fetch, exc)
+
+    def _changed(self, rows: Rows, file: Identity, fetch: _Fetch) -> Error | None:
         """The table or the column that the query names and that is not there any more."""
         columns: dict[str, set[str]] = {}
         for node in fetch.query.find_all(exp.Table):
             if not node.db:
                 continue  # a CTE
-            table = self._table(connection, TableName(node.db, node.name))
+            table = self._table(rows, file, TableName(node.db, node.name))
             if table is None:
                 return SourceChanged(f'"{node.name}" is no longer there', hint="run the query again", source=self.name)
             columns.setdefault(node.alias_or_name, set()).update(column.name.lower() for column in table.columns)
@@ -276,15 +302,19 @@ class SQLiteAdapter:
                 )
         return None
 
-    def _bad_value(self, connection: dbapi.Connection, fetch: _Fetch) -> Error | None:
+    def _bad_value(self, rows: Rows, fetch: _Fetch, exc: Failure) -> Error | None:
         """The first value that its column's type does not accept; found again, for the driver does not say which."""
         for name, field, how in zip(fetch.names, fetch.schema, fetch.transports, strict=True):
             column = _column(name)
             # As bytes, because what is wrong with text may be that it is not UTF-8.
             shown = exp.cast(exp.func("substr", exp.func("quote", column), 1, 60), "BLOB")
             bad = exp.select(exp.func("typeof", column), shown).from_(fetch.query.copy().subquery("q"))
-            for stored, value in _rows(connection, bad.where(how.refuses(column)).limit(1).sql("sqlite")):
+            for stored, value in rows(bad.where(how.refuses(column)).limit(1).sql("sqlite")):
                 return self._conversion_error(field, how, f"the {stored} {value.decode(errors='replace')}")
+            if exc.text is not None:
+                same = exp.EQ(this=exp.cast(column, "BLOB"), expression=exp.HexString(this=exc.text.hex()))
+                if rows(exp.select("1").from_(fetch.query.copy().subquery("q")).where(same).limit(1).sql("sqlite")):
+                    return self._conversion_error(field, how, f"{exc.text[:30]!r}, not UTF-8")
         return None
 
     def _conversion_error(self, field: Field, how: Transport, value: str) -> Error:
@@ -297,80 +327,6 @@ class SQLiteAdapter:
             hint=f"read it through a view at the source that selects {cast}",
             source=self.name,
         )
-
-    def _require_database(self) -> _File:
-        try:
-            with self._path.open("rb") as file:
-                header = file.read(len(_HEADER))
-                status = os.fstat(file.fileno())
-        except OSError as exc:
-            raise SourceUnavailable(
-                f"{self._path.name} cannot be opened: {exc.strerror}", hint="check path", source=self.name
-            ) from exc
-        if header and header != _HEADER:  # an empty file is an empty database
-            raise SourceError(f"{self._path.name} is not an SQLite database", hint="check path", source=self.name)
-        return status.st_dev, status.st_ino
-
-
-class _Reading:
-    """One open cursor. Closed once, by the reader or by the call that a cancel left behind."""
-
-    def __init__(self, pool: Pool[dbapi.Connection], connection: dbapi.Connection) -> None:
-        self.connection = connection
-        self._pool = pool
-        self._cursor = connection.cursor()
-        self._reader: pa.RecordBatchReader | None = None
-        self.abandoned = False
-
-    def open(self, sql: str) -> pa.RecordBatch:
-        self._cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: _BATCH_ROWS})
-        self._cursor.execute(sql)
-        self._reader = self._cursor.fetch_record_batch()
-        return self._reader.read_next_batch()
-
-    def next(self) -> pa.RecordBatch | None:
-        assert self._reader is not None
-        return next(self._reader, None)
-
-    def close(self) -> None:
-        if not self.abandoned:
-            self.release()
-
-    def release(self) -> None:
-        self._reader = None
-        self._cursor.close()
-        self._pool.release(self.connection)
-
-
-def _interruptible(call: Callable[[], T], cancel: CancelToken, reading: _Reading) -> T:
-    """What `call` returns, or the cancel's error at once; `call` then ends by itself and closes `reading`."""
-    future: Future[T] = Future()
-    ended = threading.Event()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as exc:
-            future.set_exception(exc)
-        ended.set()
-
-    threading.Thread(target=run, name="sqlite", daemon=True).start()
-    unregister = cancel.register(ended.set)
-    try:
-        ended.wait()
-    finally:
-        unregister()
-        if not future.done():  # cancelled, or interrupted from the keyboard
-            reading.abandoned = True
-            future.add_done_callback(lambda _: reading.release())
-    cancel.check()
-    return future.result()
-
-
-def _rows(connection: dbapi.Connection, sql: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
 
 
 def _column(name: str) -> exp.Column:

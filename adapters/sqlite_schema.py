@@ -52,6 +52,12 @@ def read_table(rows: Rows, name: TableName, refused: type[Exception]) -> Table |
     return Table(name, columns, key, _foreign_keys(rows, text))
 
 
+def is_stored(rows: Rows, name: TableName) -> bool:
+    """Whether it is neither a view nor a virtual table."""
+    text = exp.Literal.string(name.name).sql("sqlite")
+    return bool(rows(f"SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name = {text}"))
+
+
 def _is_text(declared: str) -> bool:
     return pt.is_string(arrow_type(declared))
 

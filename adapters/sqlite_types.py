@@ -1,8 +1,7 @@
 """SQLite's types: which Arrow type a declared type arrives as, and how a value gets there or raises.
 
-Any column of a table that is not STRICT may hold a value of any storage class, and the driver takes a column's type
-from the first rows that it sees. So every output column is wrapped at the source: what the Arrow type accepts goes
-through in one storage class, anything else raises there.
+Any column of a table that is not STRICT may hold a value of any storage class. So every output column is wrapped at the
+source: what the Arrow type accepts goes through in one storage class, anything else raises there.
 """
 
 from __future__ import annotations
@@ -71,11 +70,11 @@ Arrive: TypeAlias = "Callable[[Array, pa.DataType], Array]"
 class Transport:
     """How a column `x` travels.
 
-    `first` is a first row's value, which fixes the type for the driver. `classes` says, for each storage class that is
-    accepted, what is sent and under which condition. `arrive` makes it the Arrow type.
+    `classes` says, for each storage class that is accepted, what is sent and under which condition; `sent` is the type
+    of all that. `arrive` makes it the Arrow type.
     """
 
-    first: str
+    sent: pa.DataType
     classes: Mapping[str, tuple[str, str]]
     arrive: Arrive
     cast: str = "CAST(x AS TEXT)"  # for a view at the source: it makes any stored value readable
@@ -96,9 +95,6 @@ class Transport:
         ]
         return _over(f"NOT (typeof(x) = 'null' OR {' OR '.join(tests)})", column)
 
-    def first_value(self) -> exp.Expr:
-        return _parsed(self.first).copy()
-
 
 @cache
 def _parsed(sql: str) -> exp.Expr:
@@ -114,7 +110,7 @@ def _cast(array: Array, kind: pa.DataType) -> Array:
 
 
 def _validated(array: Array, kind: pa.DataType) -> Array:
-    """SQLite does not check that text is UTF-8, and the driver does not check the first batch's size."""
+    """SQLite does not check that text is UTF-8, and ADBC does not check the first batch's size."""
     array.validate(full=True)
     return pa.ExtensionArray.from_storage(kind, array) if isinstance(kind, pa.JsonType) else array
 
@@ -129,17 +125,17 @@ _FIFTEEN_DIGITS = "printf('%!.15g', x)"
 _IS_FIFTEEN_DIGITS = f"CAST({_FIFTEEN_DIGITS} AS REAL) = x"
 _REAL_AS_TEXT = f"CASE WHEN {_IS_FIFTEEN_DIGITS} THEN {_FIFTEEN_DIGITS} ELSE printf('%!.17g', x) END"
 _INTEGER_AS_TEXT = "CAST(x AS TEXT)"
-_INTEGER = Transport("0", {"integer": ("x", "")}, _cast)
-_DOUBLE = Transport("0.0", {"real": ("x", ""), "integer": ("x", "CAST(x AS REAL) = x")}, _cast)
-_BOOLEAN = Transport("0", {"integer": ("x", "x IN (0, 1)")}, _cast)
+_INTEGER = Transport(pa.int64(), {"integer": ("x", "")}, _cast)
+_DOUBLE = Transport(pa.float64(), {"real": ("x", ""), "integer": ("CAST(x AS REAL)", "CAST(x AS REAL) = x")}, _cast)
+_BOOLEAN = Transport(pa.int64(), {"integer": ("x", "x IN (0, 1)")}, _cast)
 _STRING = Transport(
-    "''",
+    pa.string(),
     {"text": ("x", ""), "integer": (_INTEGER_AS_TEXT, ""), "real": (_REAL_AS_TEXT, "")},
     _validated,
     "CAST(x AS BLOB)",
 )
 _JSON = Transport(
-    "''",
+    pa.string(),
     {
         "text": ("x", "json_valid(x)"),
         "integer": (_INTEGER_AS_TEXT, ""),
@@ -147,10 +143,10 @@ _JSON = Transport(
     },
     _validated,
 )
-_BINARY = Transport("x''", {"blob": ("x", "")}, _validated, "CAST(x AS BLOB)")
-_DATE = Transport("''", {"text": ("x", "")}, _cast, "date(x) or date(x, 'unixepoch')")
-_TIMESTAMP = Transport("''", {"text": ("x", "")}, _cast, "datetime(x) or datetime(x, 'unixepoch')")
-_TIME = Transport("''", {"text": ("x", "")}, _time, "time(x)")
+_BINARY = Transport(pa.binary(), {"blob": ("x", "")}, _validated, "CAST(x AS BLOB)")
+_DATE = Transport(pa.string(), {"text": ("x", "")}, _cast, "date(x) or date(x, 'unixepoch')")
+_TIMESTAMP = Transport(pa.string(), {"text": ("x", "")}, _cast, "datetime(x) or datetime(x, 'unixepoch')")
+_TIME = Transport(pa.string(), {"text": ("x", "")}, _time, "time(x)")
 _BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
     (pt.is_integer, _INTEGER),
     (pt.is_floating, _DOUBLE),
@@ -167,7 +163,7 @@ _BY_TEST: tuple[tuple[Callable[[pa.DataType], bool], Transport], ...] = (
 # A stored double stands for the decimal of at most 15 digits that reads back as it; without one it stands for none.
 _DOUBLE_DIGITS = 15
 _DECIMAL_TEXT = Transport(
-    "''",
+    pa.string(),
     {"real": (_FIFTEEN_DIGITS, _IS_FIFTEEN_DIGITS), "integer": (_INTEGER_AS_TEXT, ""), "text": ("x", "")},
     _cast,
 )
@@ -178,7 +174,7 @@ def _scaled(kind: Any) -> Transport:
     factor, bound = f"1{'0' * kind.scale}.0", f"1{'0' * (kind.precision - kind.scale)}"
     places = f"CAST(round(x * {factor}) AS INTEGER)"
     fits = f"x > -{bound} AND x < {bound} AND {places} / {factor} = x"
-    return Transport("0", {"real": (places, fits), "integer": (places, fits)}, _unscaled)
+    return Transport(pa.int64(), {"real": (places, fits), "integer": (places, fits)}, _unscaled)
 
 
 def _unscaled(array: Array, kind: Any) -> Array:

@@ -54,6 +54,19 @@ class TestSqliteWithoutRowid(TestSqlite):
     columns = "id INTEGER PRIMARY KEY, name TEXT, score REAL, born DATE, note TEXT) WITHOUT ROWID; --"
 
 
+class TestSqliteViews(TestSqlite):
+    """Nothing is a scan of a whole table, so that everything runs in a process of its own."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "views.db"
+        create_people(path, "stored")
+        create_numbers(path)
+        write(path, "ALTER TABLE numbers RENAME TO counted; CREATE VIEW numbers AS SELECT * FROM counted")
+        write(path, "CREATE VIEW people AS SELECT * FROM stored")
+        return path
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "crm.db"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ from adapters.errors import (
     CatalogError,
     ConversionError,
     QueryCancelled,
+    QueryTimeout,
     SourceChanged,
     SourceError,
     SourceUnavailable,
@@ -25,6 +31,7 @@ from adapters.errors import (
 from adapters.sqlite import SQLiteAdapter
 from tests.adapters.oracle import read_all, run_bounded
 from tests.adapters.sqlite_files import create_numbers, main, plan, read, write
+from tests.faults.world import SECONDS, eventually
 
 
 @pytest.fixture
@@ -187,29 +194,130 @@ def test_an_endless_query_streams_and_a_cancel_ends_it(path: Path, adapter: SQLi
         reader.read_next_batch()
 
 
-def test_a_cancel_frees_a_reader_that_blocks(path: Path, adapter: SQLiteAdapter) -> None:
-    """The first row takes some seconds of work at the source; nobody waits for it."""
-    write(path, "CREATE TABLE t (a INT)")
-    slow = ENDLESS.replace('FROM "g")', 'FROM "g" WHERE "i" < 20000000)').replace('"i" AS "i"', 'max("i") AS "i"')
+SILENT = {
+    "aggregate": 'SELECT max("a"."n" * "b"."n") AS "x" FROM "main"."numbers" AS "a", "main"."numbers" AS "b"',
+    "sort": 'SELECT "a"."n" AS "x" FROM "main"."numbers" AS "a", "main"."numbers" AS "b" ORDER BY "a"."n" * "b"."n"',
+    "filter": 'SELECT 1 AS "x" FROM "main"."numbers" AS "a", "main"."numbers" AS "b" WHERE "a"."n" + "b"."n" = -1',
+    "recursion": ENDLESS.replace('"i" AS "i"', 'max("i") AS "x"'),
+}
+
+
+@pytest.mark.parametrize("cause", [QueryCancelled("enough"), QueryTimeout("too long")])
+@pytest.mark.parametrize("sql", SILENT.values(), ids=SILENT)
+def test_a_cancel_ends_a_statement_that_is_silent(
+    path: Path, adapter: SQLiteAdapter, sql: str, cause: QueryCancelled
+) -> None:
+    """For the process that ran it is gone, and nothing is left open."""
+    create_numbers(path)
+    adapter.list_tables()
+    before = workers(path)
     cancel = CancelToken()
-    reader = adapter.read(plan(adapter, slow, i=pa.int64()).partitions[0], cancel)
-    failures: list[BaseException] = []
+    reader = adapter.read(plan(adapter, sql, x=pa.int64()).partitions[0], cancel)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(reader.read_next_batch)
+        eventually(lambda: len(workers(path)) == len(before) + 1)
+        (worker,) = workers(path) - before
+        eventually(lambda: processor_time(worker) > 0.1)
+        cancel.cancel(cause)
+        assert reading.exception(SECONDS) is cause
+    assert workers(path) == before
+    assert not any(thread.name.startswith("sqlite") for thread in threading.enumerate())
+    assert len(read(adapter, "numbers", "n")) > 0
+    adapter.close()
+    assert not workers(path)
 
-    def pull() -> None:
-        try:
-            reader.read_next_batch()
-        except BaseException as exc:
-            failures.append(exc)
 
-    puller = threading.Thread(target=pull)
-    puller.start()
-    while not any(thread.name == "sqlite" for thread in threading.enumerate()):
-        pass
-    cancel.cancel()
-    puller.join()
-    assert [type(failure) for failure in failures] == [QueryCancelled]
-    assert any(thread.name == "sqlite" for thread in threading.enumerate()), "it waited for the query"
-    assert read(adapter, "t", "a") == []
-    for thread in threading.enumerate():
-        if thread.name == "sqlite":
-            thread.join()
+def test_a_reader_that_is_left_ends_its_statement(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT)")
+    adapter.list_tables()
+    before = workers(path)
+    reader = adapter.read(plan(adapter, ENDLESS, i=pa.int64()).partitions[0], CancelToken())
+    assert reader.read_next_batch().num_rows
+    assert workers(path) > before
+    reader.close()
+    del reader
+    gc.collect()
+    assert workers(path) == before
+
+
+def test_a_process_that_dies_is_not_fewer_rows(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT)")
+    adapter.list_tables()
+    before = workers(path)
+    reader = adapter.read(plan(adapter, ENDLESS, i=pa.int64()).partitions[0], CancelToken())
+    assert reader.read_next_batch().num_rows
+    for worker in workers(path) - before:
+        os.kill(worker, signal.SIGKILL)
+    with pytest.raises(SourceError, match="process"):
+        for _ in reader:
+            pass
+
+
+def test_a_process_that_died_while_idle_is_replaced(path: Path, adapter: SQLiteAdapter) -> None:
+    write(path, "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    ordered = 'SELECT "t"."a" AS "a" FROM "main"."t" AS "t" ORDER BY 1'
+    for _ in range(2):
+        assert read_all(adapter, plan(adapter, ordered, a=pa.int64())).num_rows == 1
+        for worker in workers(path):
+            os.kill(worker, signal.SIGKILL)
+        eventually(lambda: not workers(path))
+    assert list(adapter.list_tables()) == [main("t")]
+
+
+def test_processes_end_with_the_one_that_started_them(path: Path) -> None:
+    """Even when it is killed, and whatever they are doing."""
+    create_numbers(path)
+    script = (
+        "import sys; import pyarrow as pa; from adapters.base import CancelToken"
+        "; from adapters.sqlite import SQLiteAdapter; from tests.adapters.sqlite_files import plan"
+        "; adapter = SQLiteAdapter('lite', {'path': sys.argv[1]})"
+        "; list(adapter.read(plan(adapter, sys.argv[2], x=pa.int64()).partitions[0], CancelToken()))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(path), SILENT["aggregate"]]) as holder:
+        eventually(lambda: any(processor_time(worker) > 0.1 for worker in workers(path)))
+        holder.kill()
+    eventually(lambda: not workers(path))
+
+
+def test_a_whole_table_is_scanned_here(path: Path, adapter: SQLiteAdapter) -> None:
+    create_numbers(path)
+    write(path, "CREATE VIEW v AS SELECT n FROM numbers")
+    adapter.list_tables()
+    before = workers(path)
+    assert read(adapter, "numbers", "n")
+    assert workers(path) == before
+    assert read(adapter, "v", "n")
+    assert len(workers(path)) == len(before) + 1, "a view may be silent for long"
+
+
+def test_a_scan_keeps_its_lock_whatever_else_is_asked(path: Path, adapter: SQLiteAdapter) -> None:
+    """Closing the file anywhere in this process would drop it, and a writer would come in between."""
+    create_numbers(path)
+    (partition,) = adapter.plan_scan(ScanRequest(main("numbers"), ("n",))).partitions
+    reader = adapter.read(partition, CancelToken())
+    assert reader.read_next_batch() is not None
+    assert adapter.get_table(main("numbers"))
+    assert read(adapter, "numbers", "n")
+    write_now = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
+    asked = subprocess.run([sys.executable, "-c", write_now, str(path)], capture_output=True, text=True, check=False)
+    assert "database is locked" in asked.stderr
+    reader.close()
+
+
+def workers(path: Path) -> set[int]:
+    """The processes that have this file."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"{path.as_uri()}?".encode() in each.read_bytes():
+                found.add(int(each.parent.name))
+    return found
+
+
+def processor_time(worker: int) -> float:
+    """In seconds."""
+    try:
+        fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -123,8 +123,11 @@ REFUSED: list[tuple[str, str, str]] = [
 
 
 class Database:
-    def __init__(self, path: Path) -> None:
+    """`whole` reads tables as they are; otherwise through a query of them, which another process runs."""
+
+    def __init__(self, path: Path, whole: bool) -> None:
         self.path = path
+        self.whole = whole
         self.adapter = SQLiteAdapter("lite", {"path": str(path)})
 
     def run(self, *statements: str) -> None:
@@ -135,12 +138,20 @@ class Database:
         connection.close()
 
     def read(self, *columns: str) -> pa.Table:
-        return read_all(self.adapter, self.adapter.plan_scan(ScanRequest(TableName("main", "t"), columns)))
+        name = TableName("main", "t")
+        if self.whole:
+            return read_all(self.adapter, self.adapter.plan_scan(ScanRequest(name, columns)))
+        names = [exp.column(exp.to_identifier(column, quoted=True), "t") for column in columns]
+        filtered = exp.select(*names).from_(exp.alias_(exp.table_("t", db="main"), "t")).where("1")
+        table = self.adapter.get_table(name)
+        scan = self.adapter.plan_query(filtered, pa.schema([(each, table.column(each).type) for each in columns]))
+        assert scan is not None
+        return read_all(self.adapter, scan)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "types.db")
+@pytest.fixture(params=[True, False], ids=["whole", "queried"])
+def database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    database = Database(tmp_path / "types.db", request.param)
     yield database
     database.adapter.close()
 

@@ -146,7 +146,6 @@ def test_a_busy_duckdb(engine: Engine) -> None:
 
 
 def test_a_sqlite_that_is_busy(engine: Engine) -> None:
-    """Its driver has no cancel: the statement is left to end by itself."""
     text = "SELECT count(*) FROM lite.numbers a, lite.numbers b WHERE a.id * b.id = 7"
     with ThreadPoolExecutor(1) as pool, engine.query(text) as result:
         reading = started(pool, result, fetching)

@@ -1,0 +1,108 @@
+"""A connection to an SQLite file: a process of its own, which a cancel ends, whatever its statement is doing.
+
+A statement could be interrupted in this process as well. But each row would cost a hand-over of Python's global lock:
+beside any other busy thread, reading takes several times as long. And the locks on a file belong to a process, so that
+a second copy of SQLite beside that of `adapters.sqlite_scan` would drop those of its readers.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import apsw
+import pyarrow as pa
+
+from adapters import sqlite_worker
+from adapters.base import CancelToken
+from adapters.sqlite_worker import read_frame, write_frame
+
+Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
+Identity: TypeAlias = tuple[int, int]  # device and inode
+ENDED = "Ended"  # of the process, not by a cancel
+_PACKAGES = str(Path(apsw.__file__).parent.parent)
+_WORKER = str(Path(sqlite_worker.__file__))
+
+
+class Failure(Exception):
+    """What SQLite says of a statement. `kind` is the name of APSW's exception, `ENDED`, or empty where the
+    driver does not tell; `text` is bytes that are not UTF-8."""
+
+    def __init__(self, kind: str, message: str, text: bytes | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.text = text
+
+
+class StatementFailure(Failure):
+    """Of the statement itself, such as a name that is not there."""
+
+
+class Session:
+    """Runs one statement at a time. It is `broken` after a cancel, and when an answer was not read to its end."""
+
+    def __init__(self, path: Path, file: Identity) -> None:
+        self.file = file
+        self._complete = True
+        # In a session of its own, or the Ctrl-C of a terminal would end it together with its query.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _WORKER, _PACKAGES, f"{path.as_uri()}?mode=ro"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def broken(self) -> bool:
+        return not self._complete or self._process.poll() is not None
+
+    def rows(self, sql: str, cancel: CancelToken | None = None) -> list[tuple[Any, ...]]:
+        return list(chain.from_iterable(self._answer(sql, False, cancel or CancelToken())))
+
+    def batches(self, sql: str, types: Sequence[pa.DataType], cancel: CancelToken) -> Batches:
+        names = [str(place) for place in range(len(types))]
+        with closing(self._answer(sql, True, cancel)) as answer:
+            for values in answer:
+                arrays = [pa.array(values[place :: len(types)], kind) for place, kind in enumerate(types)]
+                yield pa.RecordBatch.from_arrays(arrays, names)
+
+    def _answer(self, sql: str, flat: bool, cancel: CancelToken) -> Generator[list[Any], None, None]:
+        source, target = cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin)
+        self._complete = False
+        unregister = cancel.register(self._process.kill)
+        try:
+            with self._cancelled_by(cancel):
+                write_frame(target, (sql, flat))
+                frame = read_frame(source)
+            while isinstance(frame, list) and frame:
+                yield frame
+                with self._cancelled_by(cancel):
+                    frame = read_frame(source)
+        finally:
+            unregister()
+        cancel.check()
+        self._complete = True
+        if frame:
+            kind, message, text = frame
+            raise (StatementFailure if kind == "SQLError" else Failure)(kind, message, text)
+
+    def close(self) -> None:
+        """At once, whatever it is doing."""
+        self._process.kill()
+        with suppress(BrokenPipeError), self._process:
+            pass
+
+    @contextmanager
+    def _cancelled_by(self, cancel: CancelToken) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as exc:
+            cancel.check()
+            raise Failure(ENDED, f"its process ended with code {self._process.wait()}") from exc
+        cancel.check()  # there may be frames that it had sent before
