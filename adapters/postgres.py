@@ -32,6 +32,7 @@ from adapters.errors import (
 from adapters.pool import Pool
 from adapters.postgres_errors import Faults
 from adapters.postgres_native import check_unchanged, native_columns
+from adapters.postgres_packed import is_empty
 from adapters.postgres_query import Fetch, blame_sql, fetches, pack, split, tables_of, with_stand_ins
 from adapters.postgres_schema import (
     LIST_TABLES,
@@ -45,7 +46,7 @@ from adapters.postgres_schema import (
 )
 from adapters.postgres_session import Server, Session, borrowed, started
 from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics
-from adapters.postgres_types import Misfit
+from adapters.postgres_types import Misfit, beyond
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.native import relation_of
 from adapters.sql.postgres import POSTGRES
@@ -56,7 +57,6 @@ _DESCRIBERS = 2
 _ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
 _UNBOUNDED = 1 << 30
 _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
-_NUMBER_CAST = "::double precision or ::text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,9 @@ class PostgresAdapter:
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                 f"SET TRANSACTION SNAPSHOT {quoted(shared)}",
                 f"{_lock(payload.tables)} NOWAIT",
+                # The estimate for many small ranges is high enough for a compilation that takes longer than it saves;
+                # and without such scans each range would read the table.
+                "SET LOCAL jit = off; SET LOCAL enable_tidscan = on",
             )
             with self._faults.translated(cancel):
                 session.run("; ".join(script))
@@ -225,13 +228,13 @@ class PostgresAdapter:
         if not width:
             yield batch
             return
-        delivered: list[Any] | None = fetch.packed.unpack(batch) if fetch.packed else batch.columns
-        if delivered is None:
+        if fetch.packed and is_empty(batch):
             return
+        delivered: Iterator[Any] = fetch.packed.unpack(batch) if fetch.packed else iter(batch.columns)
         arrays = []
         for number, column in enumerate(fetch.columns):
             try:
-                arrays.append(column.arrive(delivered[number]))
+                arrays.append(column.arrive(next(delivered)))
             except Misfit as exc:
                 raise self._misfit(fetch.schema.names[number], exc) from exc
         yield pa.RecordBatch.from_arrays(arrays, schema=fetch.schema)
@@ -249,11 +252,7 @@ class PostgresAdapter:
             return error
         if number is None:
             return error
-        kind = fetch.columns[number].type
-        misfit = Misfit(
-            f"a number is NaN or has more digits than decimal({kind.precision}, {kind.scale})", _NUMBER_CAST
-        )
-        return self._misfit(fetch.schema.names[number], misfit)
+        return self._misfit(fetch.schema.names[number], beyond(fetch.columns[number].type))
 
     def _misfit(self, column: str, misfit: Misfit) -> ConversionError:
         hint = f'cast it at the source, such as in a view there: "{column}"{misfit.cast}'

@@ -1,38 +1,89 @@
-"""Many rows in one: a large scan of fixed-width columns, each column of a range of pages as one binary string.
+"""Many rows in one: a large scan of fixed-width columns, each column of a range of pages as one string.
 
 The driver spends about 30 ns on each value of a COPY, more than the server. So the server joins the binary forms of a
 column, `string_agg(int8send(x), '')`, one row for a range of pages, and here only the byte order is turned. All
 aggregates of a statement see the rows in the same order. NULL has no binary form: a column that may hold it brings a
 second string, of truth values.
+
+A declared decimal is joined as text, each value with a point behind it as well as within it. The server writes the
+digits in half the time that it needs to make them an integer, and here they are read for a whole column at once.
 """
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from adapters.postgres_types import Travel
+from adapters.base import Column
+from adapters.postgres_types import Travel, beyond
 
-PAGES = 2000  # of one statement: its row is a few megabytes
+Values: TypeAlias = npt.NDArray[Any]
+
+PAGES = 100  # of one row: the strings are small enough for the server to use the same memory again and again
+FILTERED_PAGES = 2000  # of one statement, where there is a condition
 _DAYS = pa.scalar(10957, pa.int32())  # from 1970 to 2000, the epoch of PostgreSQL
 _MICROSECONDS = pa.scalar(946_684_800_000_000, pa.int64())
+_POINT = ord(".")
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """`send` and `zero` are SQL, `letter` is of the module array."""
+class Binary:
+    """`send` and `zero` are SQL, `sent` is numpy's name of what arrives."""
 
+    travel: Travel
     send: str
     zero: str
-    letter: str
-    nullable: bool
+    sent: str
+
+    def select(self, column: str, nullable: bool) -> str:
+        value = self.travel.select(column)
+        value = f"coalesce({value}, {self.zero})" if nullable else value
+        return f"string_agg(pg_catalog.{self.send}({value}), '')"
+
+    def values(self, joined: pa.Buffer) -> Values:
+        return np.frombuffer(memoryview(joined), f">{self.sent}").astype(f"={self.sent}")
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """Numbers, all of them with the declared number of digits after the point."""
+
+    travel: Travel
+
+    def select(self, column: str, nullable: bool) -> str:
+        value = f"{column}::text"
+        value = f"coalesce({value}, '{0:.{self.travel.type.scale}f}')" if nullable else value
+        return f"string_agg({value}, '.') || '.'"
+
+    def values(self, joined: pa.Buffer) -> Values:
+        """Scaled integers. Raises Misfit for what is not such a number, NaN for instance."""
+        scale = self.travel.type.scale
+        sent = np.frombuffer(memoryview(joined), np.uint8)
+        is_point = sent == _POINT
+        points = np.flatnonzero(is_point)
+        each = 2 if scale else 1  # points of a value
+        ends = points[each - 1 :: each]
+        complete = is_point[-1] and len(points) == each * len(ends)
+        if not complete or (scale and (ends - points[::2] != scale + 1).any()):
+            raise beyond(self.travel.type)
+        offsets = np.zeros(len(ends) + 1, np.int32)  # without the points
+        offsets[1:] = ends - np.arange(each - 1, len(points), each)
+        texts: Any = pa.StringArray.from_buffers(len(ends), _buffer(offsets), _buffer(sent[~is_point]))
+        try:
+            numbers: Values = texts.cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid as exc:
+            raise beyond(self.travel.type) from exc
+        return numbers
+
+
+Code: TypeAlias = Binary | Digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,85 +92,108 @@ class Packed:
 
     island: str
     codes: tuple[Code, ...]
-    columns: tuple[Travel, ...]
+    nullable: tuple[bool, ...]
+    filtered: bool
     start: int
     stop: int | None
     pages: int  # as many as were there when it was planned; the last statement has no end
 
     def statements(self) -> Iterator[str]:
+        """One for all ranges, unless there is a condition, for which an index may be the better way: in which case
+        every range is planned by itself, as the planner knows nothing of a range that comes from another table."""
+        end = self.pages if self.stop is None else self.stop
+        rows = self._rows()
+        if self.filtered:
+            for first in range(self.start, end, FILTERED_PAGES):
+                yield f"{rows} WHERE q.page >= {_tid(first)} AND q.page < {_tid(min(first + FILTERED_PAGES, end))}"
+        else:
+            tid = "pg_catalog.format('(%s,0)', {})::tid"
+            bounds = f"{tid.format('page')} AS first, {tid.format(f'least(page + {PAGES}, {end})')} AS next"
+            pages = f"SELECT {bounds} FROM pg_catalog.generate_series({self.start}, {end - 1}, {PAGES}) AS page"
+            joined = f"{rows} WHERE q.page >= r.first AND q.page < r.next"
+            yield f"SELECT joined.* FROM ({pages}) AS r, LATERAL ({joined}) AS joined"
+        if self.stop is None:
+            yield f"{rows} WHERE q.page >= {_tid(end)}"
+
+    def _rows(self) -> str:
         names = [f"c{number}" for number in range(len(self.codes))]
         selected = []
-        for name, code, travel in zip(names, self.codes, self.columns, strict=True):
-            value = travel.select(f"q.{name}")
-            value = f"coalesce({value}, {code.zero})" if code.nullable else value
-            selected.append(f"string_agg(pg_catalog.{code.send}({value}), '')")
-            if code.nullable:
+        for name, code, nullable in zip(names, self.codes, self.nullable, strict=True):
+            selected.append(code.select(f"q.{name}", nullable))
+            if nullable:
                 selected.append(f"string_agg(pg_catalog.boolsend(q.{name} IS NOT NULL), '')")
-        rows = f"SELECT {', '.join(selected)} FROM ({self.island}) AS q ({', '.join(names)}, page)"
-        end = self.pages if self.stop is None else self.stop
-        for first in range(self.start, end, PAGES):
-            last = f" AND q.page < '({min(first + PAGES, end)},0)'::tid"
-            open_end = self.stop is None and first + PAGES >= end
-            yield f"{rows} WHERE q.page >= '({first},0)'::tid{'' if open_end else last}"
+        return f"SELECT {', '.join(selected)} FROM ({self.island}) AS q ({', '.join(names)}, page)"
 
-    def unpack(self, row: pa.RecordBatch) -> list[Any] | None:
-        """The columns as the driver would have delivered them; None for no rows."""
-        strings = iter([column[0] for column in row.columns])
-        arrays = []
-        for code, travel in zip(self.codes, self.columns, strict=True):
-            string = next(strings)
-            if not string.is_valid:
-                return None
-            values = array(code.letter)
-            values.frombytes(string.as_buffer())
-            if sys.byteorder == "little":
-                values.byteswap()
-            present = next(strings).as_buffer() if code.nullable else None
-            arrays.append(_build(travel.type, values, present))
-        return arrays
+    def unpack(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        """The columns as the driver would have delivered them, of a batch that is not empty."""
+        strings = (_joined(column) for column in batch.columns)
+        for code, nullable in zip(self.codes, self.nullable, strict=True):
+            values = code.values(next(strings))
+            yield _build(code.travel.type, values, next(strings) if nullable else None)
 
 
-def codes(columns: Sequence[Travel], nullable: Sequence[bool]) -> tuple[Code, ...] | None:
-    """None when a column is not of a fixed width."""
-    found = tuple(_code(each.type, null) for each, null in zip(columns, nullable, strict=True))
+def is_empty(batch: pa.RecordBatch) -> bool:
+    """Whether there was no row in these ranges of pages: each has given NULLs."""
+    return batch.column(0).null_count == batch.num_rows
+
+
+def _tid(page: int) -> str:
+    return f"'({page},0)'::tid"
+
+
+def _joined(column: Any) -> pa.Buffer:
+    """All strings of a column in one."""
+    _, offsets, data = column.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
+    sliced: pa.Buffer = data.slice(first, last - first)
+    return sliced
+
+
+def codes(columns: Sequence[Travel], declared: Sequence[Column | None]) -> tuple[Code, ...] | None:
+    """None when a column is not of a fixed width. `declared` has None for what is computed."""
+    found = tuple(_code(travel, column) for travel, column in zip(columns, declared, strict=True))
     known = tuple(each for each in found if each is not None)
     return known if known and len(known) == len(found) else None
 
 
-def _code(kind: pa.DataType, nullable: bool) -> Code | None:
-    for test, send, zero, letter in _CODES:
-        if test(kind):
-            return Code(send, zero, letter, nullable)
-    return None
+def _code(travel: Travel, declared: Column | None) -> Code | None:
+    kind = travel.type
+    if declared is not None and pt.is_decimal64(kind) and declared.type == pa.decimal128(kind.precision, kind.scale):
+        return Digits(travel)  # the server keeps every value at that scale
+    return next((Binary(travel, send, zero, sent) for test, send, zero, sent in _BINARY if test(kind)), None)
 
 
-def _build(kind: pa.DataType, values: array[Any], present: pa.Buffer | None) -> Any:
+def _buffer(values: Any) -> pa.Buffer:
+    return pa.py_buffer(values)
+
+
+def _build(kind: pa.DataType, values: Values, present: pa.Buffer | None) -> Any:
     valid = None
     if present is not None:
         flags: Any = pa.Array.from_buffers(pa.uint8(), len(values), [None, present])
         valid = flags.cast(pa.bool_()).buffers()[1]
     shift = _DAYS if pt.is_date32(kind) else _MICROSECONDS if pt.is_timestamp(kind) else None
     stored = shift.type if shift is not None else pa.int64() if pt.is_decimal(kind) else kind
-    made: Any = pa.Array.from_buffers(stored, len(values), [valid, pa.py_buffer(values)])
+    made: Any = pa.Array.from_buffers(stored, len(values), [valid, _buffer(values)])
     if shift is None:
         return made
     shifted: Any = pc.add(made, shift)  # wraps, as the driver does
     return shifted.view(pa.timestamp("us", "UTC") if getattr(kind, "tz", None) else kind)
 
 
-_CODES = (
-    (pt.is_int16, "int2send", "0::int2", "h"),
-    (pt.is_int32, "int4send", "0", "i"),
-    (pt.is_int64, "int8send", "0", "q"),
-    (pt.is_decimal64, "int8send", "0", "q"),
-    (pt.is_float32, "float4send", "0::float4", "f"),
-    (pt.is_float64, "float8send", "0::float8", "d"),
-    (pt.is_date32, "date_send", "'2000-01-01'::date", "i"),
-    (lambda kind: bool(kind == pa.timestamp("us")), "timestamp_send", "'2000-01-01'::timestamp", "q"),
+_BINARY = (
+    (pt.is_int16, "int2send", "0::int2", "i2"),
+    (pt.is_int32, "int4send", "0", "i4"),
+    (pt.is_int64, "int8send", "0", "i8"),
+    (pt.is_decimal64, "int8send", "0", "i8"),
+    (pt.is_float32, "float4send", "0::float4", "f4"),
+    (pt.is_float64, "float8send", "0::float8", "f8"),
+    (pt.is_date32, "date_send", "'2000-01-01'::date", "i4"),
+    (lambda kind: bool(kind == pa.timestamp("us")), "timestamp_send", "'2000-01-01'::timestamp", "i8"),
     (
         lambda kind: pt.is_timestamp(kind) and bool(kind.tz),
         "timestamptz_send",
         "'2000-01-01'::timestamptz",
-        "q",
+        "i8",
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import TableName
+from adapters.base import Column, TableName
 from adapters.postgres_packed import Packed, codes
 from adapters.postgres_schema import Described
 from adapters.postgres_types import SCALED_DIGITS, Misfit, Travel, travel
@@ -146,23 +146,27 @@ def pack(query: exp.Query, made: Sequence[Fetch], parts: Sequence[Part], table: 
     node = _only_table(query)
     if node is None or table.pages is None:
         return list(made)
-    packed = codes(made[0].columns, [_may_be_null(each, table) for each in query.selects])
+    declared = [_declared(each, table) for each in query.selects]
+    packed = codes(made[0].columns, declared)
     if packed is None:
         return list(made)
     with_page = query.copy()
     assert isinstance(with_page, exp.Select)
     island = with_page.select(_ctid(node.alias_or_name), copy=False).sql("postgres")
+    nullable = tuple(each is None or each.nullable for each in declared)
+    filtered = query.args.get("where") is not None
     return [
-        replace(fetch, packed=Packed(island, packed, fetch.columns, part.start, part.stop, table.pages))
+        replace(fetch, packed=Packed(island, packed, nullable, filtered, part.start, part.stop, table.pages))
         for fetch, part in zip(made, parts, strict=True)
     ]
 
 
-def _may_be_null(selected: exp.Expr, table: Described) -> bool:
+def _declared(selected: exp.Expr, table: Described) -> Column | None:
+    """None for what is computed."""
     column = selected.unalias()
     if not isinstance(column, exp.Column):
-        return True
-    return not any(each.name == column.name and not each.nullable for each in table.table.columns)
+        return None
+    return next((each for each in table.table.columns if each.name == column.name), None)
 
 
 def _ctid(alias: str) -> exp.Expr:

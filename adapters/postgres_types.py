@@ -175,6 +175,12 @@ def _as_json(array: Array, wanted: pa.JsonType) -> Array:
     return pa.ExtensionArray.from_storage(wanted, storage.cast(pa.string()))
 
 
+def beyond(kind: Any) -> Misfit:
+    """Of a number that no scaled int8 holds, NaN included; `kind` is the decimal that it should be."""
+    reason = f"a number is NaN or has more digits than decimal({kind.precision}, {kind.scale})"
+    return Misfit(reason, "::double precision or ::text")
+
+
 def unscaled(array: Array, target: pa.Decimal64Type) -> Array:
     """int64 values taken as decimals, without a copy."""
     bounds = pc.min_max(array)

@@ -1,0 +1,194 @@
+"""Whole columns at once, as `adapters.postgres_packed` reads them, are what the same columns are row by row."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+import sqlglot
+
+from adapters.base import Predicate, Scan, ScanRequest, TableName
+from adapters.errors import ConversionError
+from adapters.postgres import PostgresAdapter
+from adapters.postgres_packed import Digits
+from adapters.postgres_types import Misfit, travel
+from tests.adapters.oracle import read_all
+from tests.servers import Server, run_sql
+
+NAME = TableName("public", "numbers")
+ROWS = 30_000
+#: as declared, and the smallest step
+KINDS = {
+    "numeric(18, 0)": "1",
+    "numeric(18, 2)": "0.01",
+    "numeric(18, 18)": "1e-18",
+    "numeric(5)": "1",
+    "numeric(5, 1)": "0.1",
+    "numeric(4, -3)": "1000",
+    "numeric(2, 6)": "0.000001",
+    "money_like": "0.01",
+}
+#: nine tenths of a page are empty, so that few rows make a large table
+CREATE = f"""
+DROP TABLE IF EXISTS numbers;
+DROP DOMAIN IF EXISTS money_like;
+CREATE DOMAIN money_like AS numeric(15, 2);
+CREATE TABLE numbers (id int NOT NULL,
+  {", ".join(f"n{i} {kind}, r{i} {kind} NOT NULL" for i, kind in enumerate(KINDS))})
+  WITH (fillfactor = 10, autovacuum_enabled = off);
+"""
+
+
+@pytest.fixture(scope="module")
+def uri(postgres_server: Server) -> str:
+    return postgres_server.create_database("packed")
+
+
+@pytest.fixture
+def adapter(uri: str) -> Iterator[PostgresAdapter]:
+    made = PostgresAdapter("pg", {"uri": uri})
+    yield made
+    made.close()
+
+
+def statements(scan: Scan) -> list[str]:
+    return [sql for each in scan.partitions for sql in each.payload.fetch.statements()]
+
+
+def values(chosen: random.Random, kind: str) -> Iterator[Decimal]:
+    """Of every length and sign, the largest ones too; endless."""
+    digits = {"numeric(18": 18, "numeric(5": 5, "numeric(4": 4, "numeric(2": 2, "money_like": 15}
+    most = next(count for start, count in digits.items() if kind.startswith(start))
+    while True:
+        length = chosen.randint(0, most)
+        number = chosen.choice((0, 10**length - 1, chosen.randrange(10**length)))
+        yield Decimal(number * chosen.choice((1, -1))) * Decimal(KINDS[kind])
+
+
+def test_random_numbers_arrive_as_they_are(adapter: PostgresAdapter, uri: str) -> None:
+    chosen = random.Random(7)
+    sources = [values(chosen, kind) for kind in KINDS for _ in range(2)]
+    rows = []
+    for number in range(ROWS):
+        row: list[Decimal | None] = [next(source) for source in sources]
+        for column in range(0, len(row), 2):
+            row[column] = None if chosen.random() < 0.3 else row[column]
+        rows.append([number, *row])
+    lines = "\n".join("\t".join("\\N" if each is None else f"{Decimal(each):f}" for each in row) for row in rows)
+    run_sql(uri, f"{CREATE}COPY numbers FROM stdin;\n{lines}\n\\.\n")
+    columns = tuple(column.name for column in adapter.get_table(NAME).columns)
+    scan = adapter.plan_scan(ScanRequest(NAME, columns))
+    assert all("'.')" in sql and "LATERAL" in sql for sql in statements(scan)[:1])
+    read = read_all(adapter, scan).sort_by("id")
+    assert [list(row.values()) for row in read.to_pylist()] == rows
+
+
+def test_each_range_is_found_by_its_pages(adapter: PostgresAdapter, uri: str) -> None:
+    run_sql(uri, f"{CREATE}{_fill('1')}")
+    every, some = (
+        adapter.plan_scan(ScanRequest(NAME, ("id", "n0"), predicates))
+        for predicates in ((), (Predicate("id", "<", (10,)),))
+    )
+    for sql in statements(every):
+        plan = run_sql(uri, f"EXPLAIN {sql}")
+        assert "Tid Range Scan" in plan
+        assert "Seq Scan" not in plan
+    assert not any("LATERAL" in sql for sql in statements(some))
+    assert read_all(adapter, some).sort_by("id").column(0).to_pylist() == list(range(1, 10))
+    every.close()
+
+
+def test_ranges_without_rows(adapter: PostgresAdapter, uri: str) -> None:
+    run_sql(uri, f"{CREATE}{_fill('1.5')}DELETE FROM numbers WHERE id BETWEEN 100 AND {ROWS - 100}")
+    scan = adapter.plan_scan(ScanRequest(NAME, ("n4", "id")))
+    assert len(scan.partitions) == 4
+    read = read_all(adapter, scan)
+    assert read.sort_by("id").column(1).to_pylist() == [*range(1, 100), *range(ROWS - 99, ROWS + 1)]
+    assert set(read.column(0).to_pylist()) == {Decimal("1.5")}
+    run_sql(uri, "DELETE FROM numbers")
+    assert read_all(adapter, adapter.plan_scan(ScanRequest(NAME, ("n4", "id")))).num_rows == 0
+
+
+def test_columns_that_were_added_or_widened(adapter: PostgresAdapter, uri: str) -> None:
+    """Values that were never written, and values that were written as another type."""
+    run_sql(
+        uri,
+        f"{CREATE}{_fill('-7')}ALTER TABLE numbers ADD added numeric(9, 3) NOT NULL DEFAULT 5;"
+        "ALTER TABLE numbers ALTER n4 TYPE numeric(12, 1), ALTER n3 TYPE numeric(10, 4)",
+    )
+    read = read_all(adapter, adapter.plan_scan(ScanRequest(NAME, ("added", "n3", "n4"))))
+    assert read.num_rows == ROWS
+    assert {tuple(map(str, row.values())) for row in read.slice(0, 100).to_pylist()} == {("5.000", "-7.0000", "-7.0")}
+    assert all(len(set(column.to_pylist())) == 1 for column in read.columns)
+
+
+def test_computed_numbers_travel_as_integers(adapter: PostgresAdapter, uri: str) -> None:
+    run_sql(uri, f"{CREATE}{_fill('-7')}")
+    query = sqlglot.parse_one("SELECT n3 / 4 AS a, n4 AS b, n4 AS c FROM numbers", dialect="postgres")
+    assert isinstance(query, sqlglot.exp.Query)
+    wanted = pa.schema([("a", pa.decimal128(10, 2)), ("b", pa.decimal128(5, 1)), ("c", pa.decimal128(7, 3))])
+    scan = adapter.plan_query(query, wanted)
+    assert scan is not None
+    assert "string_agg" in statements(scan)[0]
+    read = read_all(adapter, scan)
+    assert read.num_rows == ROWS
+    assert {tuple(map(str, row.values())) for row in read.to_pylist()} == {("-1.75", "-7.0", "-7.000")}
+
+
+@pytest.mark.parametrize("column", ["n0", "r0", "n1", "r1", "n7", "r7"])
+@pytest.mark.parametrize("row", [1, ROWS // 2, ROWS])
+def test_not_a_number_names_its_column(adapter: PostgresAdapter, filled: str, column: str, row: int) -> None:
+    run_sql(filled, f"UPDATE numbers SET {column} = 'NaN' WHERE id = {row}")
+    with pytest.raises(ConversionError, match=f'column "{column}"'):
+        read_all(adapter, adapter.plan_scan(ScanRequest(NAME, ("id", "r2", column, "r3"))))
+    run_sql(filled, f"UPDATE numbers SET {column} = 1 WHERE id = {row}")
+
+
+@pytest.fixture(scope="module")
+def filled(uri: str) -> str:
+    run_sql(uri, f"{CREATE}{_fill('1')}")
+    return uri
+
+
+def _fill(value: str) -> str:
+    """Every number is the value, or zero where the type does not hold it."""
+    holds = [kind for kind in KINDS if not kind.startswith(("numeric(18, 18)", "numeric(4", "numeric(2"))]
+    numbers = ", ".join(f"{value}, {value}" if kind in holds else "0, 0" for kind in KINDS)
+    return f"INSERT INTO numbers SELECT i, {numbers} FROM generate_series(1, {ROWS}) i;"
+
+
+@pytest.mark.parametrize(
+    ("scale", "text"),
+    [
+        (2, "NaN."),
+        (2, "1.00.NaN.2.00."),
+        (2, "NaN.NaN."),
+        (2, "1.5.20.00."),
+        (2, "1.505.20.0."),
+        (2, "1.00.2."),
+        (2, "1.00.2.00"),
+        (2, "1.00.2"),
+        (3, "NaN.NaN."),
+        (2, "--1.00."),
+        (2, "1-1.00."),
+        (2, "9999999999999999999.00."),
+        (0, "1.NaN."),
+        (0, "1..2."),
+        (0, "-Infinity."),
+    ],
+)
+def test_what_is_no_such_number_is_never_another_number(scale: int, text: str) -> None:
+    kind = travel(pa.decimal128(15, scale))
+    assert kind is not None
+    with pytest.raises(Misfit):
+        Digits(kind).values(pa.py_buffer(text.encode()))
+
+
+def test_digits() -> None:
+    kinds = [travel(pa.decimal128(15, scale)) for scale in (0, 2)]
+    whole, money = (Digits(kind) for kind in kinds if kind is not None)
+    assert whole.values(pa.py_buffer(b"1.-20.0.")).tolist() == [1, -20, 0]
+    assert money.values(pa.py_buffer(b"1.00.-0.20.1234567.89.")).tolist() == [100, -20, 123456789]
