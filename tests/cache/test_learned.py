@@ -111,9 +111,9 @@ def test_a_locked_file_holds_nobody_up(folder: Path, opened: Opener, caplog: pyt
         read(learned, f"shape {number}", number)
         assert learned.fragment("pg", f"other {number}") is None
     assert learned.fragment("pg", "shape 7") is not None
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30  # to wait for each would take minutes
     learned.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 40
     holder.rollback()
     holder.close()
     assert opened().fragment("pg", "before") == Observed(5, 100_000, 0.01)
