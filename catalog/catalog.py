@@ -18,6 +18,7 @@ from types import MappingProxyType
 from adapters.base import Adapter, Table, TableName
 from adapters.errors import MissingDriver, SchemaNotFound, TableNotFound
 from catalog.access import Access
+from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
 from catalog.model import CatalogTable, Settings, Source, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name
@@ -244,7 +245,9 @@ class Catalog:
             note = self._note_by_folded.get((source.name, None, name.name.casefold()))
         if note is None:
             return CatalogTable(source, table)
-        return CatalogTable(source, replace(table, comment=note.comment or table.comment), note.owner)
+        check_columns(note.constraint, table, source.name)
+        commented = replace(table, comment=note.comment or table.comment)
+        return CatalogTable(source, commented, note.owner, note.constraint)
 
 
 def _folded(parts: Iterable[str]) -> tuple[str, ...]:

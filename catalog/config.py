@@ -16,9 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlglot import exp
+
 from adapters.errors import CatalogError, MissingDriver
 from adapters.registry import adapter_class
 from catalog.access import Access, read_access
+from catalog.constraints import read_constraint
 from catalog.model import Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
 from catalog.secrets import Redactor, has_reference, resolve_references
@@ -30,7 +33,7 @@ UNNAMED = ("settings", "callbacks")  # one table for all files, not one for each
 SETTINGS = ("search_path", "memory_limit", "spill_directory", "threads", "timeout", "metadata_ttl", "verify_sample")
 SOURCE_KEYS = ("adapter", "limits")
 LIMIT_KEYS = ("concurrency", "timeout")
-TABLE_KEYS = ("owner", "comment")
+TABLE_KEYS = ("owner", "comment", "constraint")
 VIEW_KEYS = ("sql",)
 
 # Keys that the format reserves. Accepting them silently would look as if they did something.
@@ -254,7 +257,17 @@ def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
             section.reject_unknown(TABLE_KEYS, NOT_YET_TABLE)
             owner, comment = section.text("owner"), section.text("comment")
             schema = name[1] if len(name) == 3 else None
-            yield TableNote(by_folded[name[0].casefold()], schema, name[-1], owner, comment)
+            yield TableNote(by_folded[name[0].casefold()], schema, name[-1], owner, comment, _constraint(section))
+
+
+def _constraint(section: Section) -> tuple[exp.Expr, ...]:
+    text = section.text("constraint")
+    try:
+        return read_constraint(text) if text is not None else ()
+    except CatalogError as exc:
+        at = f" (at character {exc.position})" if exc.position else ""
+        section.fault("constraint", exc.message + at, exc.hint)
+        return ()
 
 
 def _secret(section: Section, redactor: Redactor) -> Section:

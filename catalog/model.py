@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlglot import exp
+
 from adapters.base import Adapter, Table
 from adapters.errors import CatalogError
 
@@ -46,13 +48,15 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
-    """`[tables."source.schema.table"]`: what people know about a table; `schema` None is the source's default."""
+    """`[tables."source.schema.table"]`: what people know about a table; `schema` None is the source's default. Each of
+    `constraint` is a condition on one column of the table, and not false for any row."""
 
     source: str
     schema: str | None
     name: str
     owner: str | None = None
     comment: str | None = None
+    constraint: tuple[exp.Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +89,4 @@ class CatalogTable:
     source: Source
     table: Table
     owner: str | None = None
+    constraint: tuple[exp.Expr, ...] = ()

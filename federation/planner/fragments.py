@@ -18,9 +18,11 @@ from federation.planner.optimizations import Optimizations
 
 
 class Describer(Protocol):
-    """What DuckDB says of a query over the empty typed tables."""
+    """What DuckDB says of a query over the empty typed tables, and of constants: type and text of each."""
 
     def describe(self, sql: str) -> Sequence[tuple[str, str]]: ...
+
+    def evaluate(self, expressions: Sequence[str]) -> Sequence[tuple[str, str | None]]: ...
 
     def arrow_schema(self, columns: Sequence[tuple[str, str]]) -> pa.Schema: ...
 

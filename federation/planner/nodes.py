@@ -18,8 +18,8 @@ from catalog.model import Source
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Where one predicate or operator runs, and why: `where` is pushed, rechecked (at the source and again in DuckDB)
-    or local."""
+    """Where one predicate or operator runs, and why: `where` is pushed, rechecked (at the source and again in DuckDB),
+    local, or pruned (nowhere: what it is about is not read)."""
 
     text: str
     where: str

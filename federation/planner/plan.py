@@ -13,6 +13,7 @@ from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import Note, Plan
 from federation.planner.optimizations import ALL, Optimizations
+from federation.planner.rewrites import rewrite
 from federation.planner.runtime_filters import RuntimeFilterPlacer
 from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
@@ -30,9 +31,11 @@ def make_plan(
     """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is
     None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
+        normalized, rewritten = rewrite(normalized, tables, describer, optimizations)
         fragments = Fragments(tables, describer, optimizations)
         try:
             plan = _plan(columns, normalized, fragments, costs)
+            plan.notes[:0] = rewritten
             if not optimizations.pushdown:
                 plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
             return plan
