@@ -137,6 +137,7 @@ class SourceDialect:
     aggregate_filter: bool = False
     literal_collation: Collation = Collation.BINARY  # how two string literals are compared
     having_keys: bool = True  # HAVING may name a group key, and not only aggregates
+    distinct_order: bool = True  # SELECT DISTINCT may be sorted by expressions, and not only by columns
     offset_alone: bool = False  # OFFSET without LIMIT
     max_tables: int = 200  # in one statement; above, planning alone takes long
     scalar_subquery: bool = True  # more than one row raises

@@ -143,6 +143,8 @@ MYSQL = SourceDialect(
     set_operations=frozenset({"union", "union all"}),
     max_tables=60,  # 61 in one join
     having_keys=False,
+    # MariaDB 10.11 loses rows of SELECT DISTINCT s COLLATE x, d ORDER BY d, s COLLATE x.
+    distinct_order=False,
     literal_collation=Collation.INSENSITIVE,
     literal=_literal,
     column=_column,

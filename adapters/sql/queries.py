@@ -297,8 +297,11 @@ class QueryTranslator(ExpressionTranslator):
         if typed.type.dynamic:
             raise Declined(Reason.DYNAMIC_TYPE, inner.sql("duckdb"))
         _require_no_constant(typed.node)
+        key = self._by_bytes(typed, distinct)
+        if distinct and not self.dialect.distinct_order and not isinstance(key, exp.Column):
+            raise Declined(Reason.NOT_WHITELISTED, "ORDER BY an expression after DISTINCT")
         return exp.Ordered(
-            this=self._by_bytes(typed, distinct),
+            this=key,
             desc=bool(node.args.get("desc")),
             nulls_first=self._nulls_first(node, typed.type),
         )

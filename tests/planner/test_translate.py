@@ -83,3 +83,10 @@ def test_text_with_nul_is_compared_here(dialect: SourceDialect) -> None:
 def test_the_year_before_1() -> None:
     made = translate(POSTGRES, "SELECT year(a.day) AS y FROM t0 AS a")
     assert "< 0 THEN 1 ELSE 0 END" in made
+
+
+def test_mariadb_loses_rows_of_a_distinct_in_the_order_of_a_collation() -> None:
+    sorted_by = "SELECT DISTINCT t.name AS name, t.day AS day FROM t0 AS t ORDER BY {}"
+    assert reason(MYSQL, sorted_by.format("t.day, t.name")) is Reason.NOT_WHITELISTED
+    assert "DISTINCT" in translate(MYSQL, sorted_by.format("t.day"))
+    assert "GROUP BY" in translate(MYSQL, "SELECT t.name AS name FROM t0 AS t GROUP BY t.name ORDER BY t.name")
