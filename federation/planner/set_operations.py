@@ -4,7 +4,10 @@ be asked because of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlglot import exp
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
 
 from federation.planner import filters
 from federation.planner.rewriting import Context, columns_of_branch
@@ -14,19 +17,25 @@ def push_into_branches(query: exp.Query, context: Context) -> exp.Query:
     """The query, which is used up, with conditions moved into the derived tables that have set operations in them."""
     if query.find(exp.SetOperation) is None:
         return query
-    for select in list(query.find_all(exp.Select)):  # the outermost first
-        _push_from(select, context)
-    return query
+    selects = list(query.find_all(exp.Select))
+    moved = [_push_from(select, context) for select in selects]  # the outermost first
+    if not any(moved):
+        return query
+    pruned = pushdown_projections(query)  # columns that only the moved conditions needed
+    assert isinstance(pruned, exp.Query)
+    return pruned
 
 
-def _push_from(select: exp.Select, context: Context) -> None:
+def _push_from(select: exp.Select, context: Context) -> bool:
+    """Whether a condition left the SELECT."""
     targets = {
         each.alias: each.this
         for each in filters.relations(select)
         if isinstance(each, exp.Subquery) and each.find(exp.SetOperation)
     }
     if not targets:
-        return
+        return False
+    before = len(list(_conditions(select)))
     extended = filters.null_extended(select)
     if filters.plain_joins(select):
         filters.join_conditions_to_where(select)
@@ -37,6 +46,13 @@ def _push_from(select: exp.Select, context: Context) -> None:
                 join.set("on", filters.conjunction(kept) or exp.true())
     inner = {alias: query for alias, query in targets.items() if alias not in extended}
     filters.set_where(select, _pushed(filters.where_conjuncts(select), inner, context))
+    return len(list(_conditions(select))) < before
+
+
+def _conditions(select: exp.Select) -> Iterator[exp.Expr]:
+    yield from filters.where_conjuncts(select)
+    for join in select.args.get("joins") or []:
+        yield from filters.conjuncts(join.args.get("on"))
 
 
 def _pushed(parts: list[exp.Expr], targets: dict[str, exp.Expr], context: Context) -> list[exp.Expr]:
