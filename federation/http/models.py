@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType
 
 from federation.http.config import LONGEST_TIMEOUT
@@ -19,6 +19,15 @@ def _whole(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_whole)]
+
+
+def _integral(value: object) -> object:
+    """1.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+Seconds = Annotated[float, Field(ge=0.001, le=LONGEST_TIMEOUT)]
 State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 
 
@@ -55,16 +64,16 @@ class Statement(Model):
 
 
 class QueryRequest(Statement):
-    max_rows: int | None = Field(
+    max_rows: Integer | None = Field(
         None, ge=0, le=2**63 - 1, description="no more rows than these; `stats.truncated` says whether there were more"
     )
-    timeout: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="in seconds")
+    timeout: Seconds | None = Field(None, description="in seconds")
     max_staleness: float | None = Field(None, ge=0, description="how old, in seconds, the data may be")
 
 
 class ExplainRequest(Statement):
     analyze: bool = Field(False, description="run the query, and add actual figures")
-    timeout: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="in seconds")
+    timeout: Seconds | None = Field(None, description="in seconds")
 
 
 class ResultColumn(BaseModel):

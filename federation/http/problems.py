@@ -1,12 +1,13 @@
 """Failures as RFC 9457 problem details.
 
-The status says whose turn it is: 4xx the caller's, 502 a source's, 503 and 429 that trying again may help, 504 that
-time ran out, 500 a bug here.
+The status says whose turn it is: 4xx the caller's (408 when the time ran out that the caller gave), 502 a source's, 503
+and 429 that trying again may help, 500 a bug here.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -33,7 +34,7 @@ STATUS: tuple[tuple[type[errors.Error], int], ...] = (
     (http_errors.StatementInterrupted, 503),
     (http_errors.ResultTooLarge, 507),
     (http_errors.IdempotencyConflict, 422),
-    (errors.QueryTimeout, 504),
+    (errors.QueryTimeout, 408),
     (errors.QueryCancelled, 409),
     (errors.SourceUnavailable, 503),
     (errors.SourceError, 502),
@@ -109,9 +110,10 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, exc: Exception) -> JSONResponse:
         return problem_response(exc, getattr(request.state, "query_id", None))
 
-    async def http(_: Request, exc: Exception) -> JSONResponse:
+    async def http(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, HTTPException)
-        return problem_response(HttpProblem(exc.status_code, exc.detail, headers=exc.headers))
+        headers = {"Allow": _allowed(request)} if exc.status_code == 405 else exc.headers
+        return problem_response(HttpProblem(exc.status_code, exc.detail, headers=headers))
 
     async def invalid(_: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
@@ -135,6 +137,17 @@ def _invalid(faults: Sequence[Mapping[str, Any]]) -> JSONResponse:
     document = problem(HttpProblem(status, "; ".join(f"{place}: {message}" for place, message in where)))
     document["errors"] = [{"pointer": place, "detail": message} for place, message in where]
     return JSONResponse(document, status, media_type=MEDIA_TYPE)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of the path; the first that has it names its own alone."""
+    found = {
+        method.upper()
+        for path, operations in request.app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)
+        for method in operations
+    }
+    return ", ".join(sorted(found))
 
 
 def _pointer(location: Sequence[str | int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
+from pydantic import WithJsonSchema
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from adapters.base import CancelToken
@@ -20,6 +21,14 @@ from federation.http.run import ID, Run, parameters
 from federation.http.server import Server, server_of, user_of
 
 router = APIRouter(tags=["queries"])
+
+# The answers of the document say what they may hold.
+Accept = Annotated[str | None, Header(include_in_schema=False)]
+QueryId = Annotated[
+    str | None,
+    Header(alias=QUERY_ID, pattern=ID, description="an id of the caller's choice, by which the query can be cancelled"),
+    WithJsonSchema({"type": "string", "pattern": ID}),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
 RESULT: dict[int | str, dict[str, Any]] = {
@@ -41,14 +50,9 @@ async def query(
     request: Request,
     body: QueryRequest,
     server: Annotated[Server, Depends(server_of)],
-    query_id: Annotated[
-        str | None,
-        Header(
-            alias=QUERY_ID, pattern=ID, description="an id of the caller's choice, by which the query can be cancelled"
-        ),
-    ] = None,
-    accept: Annotated[str | None, Header()] = None,
-    accept_encoding: Annotated[str | None, Header()] = None,
+    query_id: QueryId = None,
+    accept: Accept = None,
+    accept_encoding: Accept = None,
 ) -> Response:
     """Run a query and stream its rows.
 
@@ -71,7 +75,7 @@ async def explain(
     request: Request,
     body: ExplainRequest,
     server: Annotated[Server, Depends(server_of)],
-    accept: Annotated[str | None, Header()] = None,
+    accept: Accept = None,
 ) -> Response:
     """The plan of a query, as JSON or as text; with `analyze` the query runs, and its figures are added."""
     wanted = preferred(accept, ("application/json", "text/plain"))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from starlette.responses import JSONResponse
 
 from federation.http.callbacks import check_callback
@@ -17,7 +17,7 @@ from federation.http.limits import json_body
 from federation.http.models import Problem, QueryRequest, ResultColumn, SourceProgress, State, Stats, Text
 from federation.http.negotiation import preferred_coding
 from federation.http.problems import MEDIA_TYPE, QUERY_ID, HttpProblem
-from federation.http.query import RESULT
+from federation.http.query import RESULT, Accept
 from federation.http.run import ID, Run
 from federation.http.server import Server, server_of, user_of
 from federation.http.statement_store import ENDED, Statement
@@ -83,6 +83,7 @@ async def create_statement(
     idempotency_key: Annotated[
         str | None,
         Header(min_length=1, max_length=255, description="asking again with the same key makes no second statement"),
+        WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255}),
     ] = None,
 ) -> dict[str, Any]:
     """Run a query in the background. Its state and result can be fetched until it expires."""
@@ -129,8 +130,8 @@ async def get_result(
     statement: Found,
     offset: Annotated[int, Query(ge=0, le=2**63 - 1, description="how many rows to leave out")] = 0,
     limit: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="how many rows to send")] = None,
-    accept: Annotated[str | None, Header()] = None,
-    accept_encoding: Annotated[str | None, Header()] = None,
+    accept: Accept = None,
+    accept_encoding: Accept = None,
 ) -> Response:
     """The rows of a finished statement, all of them or a page, as often as wanted. With `limit`, a Link header names
     the next page."""
