@@ -48,7 +48,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         assert process.stdout is not None
         exports = _exports(iter(process.stdout.readline, ""))
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        yield {**os.environ, **exports, "PATH": path, "ROOT": str(ROOT)}
+        state = str(tmp_path_factory.mktemp("state"))
+        yield {**os.environ, **exports, "PATH": path, "ROOT": str(ROOT), "XDG_STATE_HOME": state}
         process.terminate()
 
 
