@@ -130,7 +130,7 @@ def _cost(block: Block) -> float:
         cost += rows * _scanned(table)
         rows *= _factor(table, frozenset())
         if "materialized" in table:
-            cost += _cost(table["materialized"]["query_block"])
+            cost += _cost(table["materialized"].get("query_block", {}))
     return cost
 
 

@@ -76,6 +76,7 @@ FROM (
 )
 _MOST_MEMBERS = 100  # the largest; the others are taken for alike
 _ALL = 0.99999  # of the rows, in floats of four bytes
+_COMPUTING = 8.0
 
 
 def explain_sql(query: exp.Query) -> str:
@@ -87,8 +88,22 @@ def parse_estimate(text: str) -> Estimate:
     return Estimate(
         rows=float(plan["Plan Rows"]),
         bytes=float(plan["Plan Rows"]) * plan["Plan Width"],
-        cost=float(plan["Total Cost"]),
+        cost=_weighed(plan),
     )
+
+
+def _weighed(node: dict[str, Any]) -> float:
+    """The cost of a node and what is below, a unit of it taking the same time everywhere.
+
+    PostgreSQL's own units are those of pages. On TPC-H with everything in memory, one that is spent on joining,
+    sorting and grouping takes eight times as long as one of a scan, to within a factor of two.
+    """
+    inputs = node.get("Plans", ())
+    below = sum(each["Total Cost"] for each in inputs)
+    weight = 1.0 if node["Node Type"].endswith(("Scan", "Gather", "Gather Merge")) else _COMPUTING
+    cost = max(0.0, node["Total Cost"] - below) * weight + sum(map(_weighed, inputs))
+    cut = node["Node Type"] == "Limit" and below > 0  # it does not wait for all of its input
+    return float(cost * node["Total Cost"] / below if cut else cost)
 
 
 def read_statistics(ask: Callable[[str], str | None], table: Table) -> TableStatistics:

@@ -27,6 +27,7 @@ from federation.using import choose_columns, mark_written
 #: evaluates constant DuckDB expressions: (type name, text) of each
 Evaluate = Callable[[Sequence[str]], Sequence[tuple[str, str | None]]]
 
+_SHAPING = ("distinct", "group", "having", "order", "limit", "offset", "qualify", "windows")
 _NOW = {exp.CurrentTimestamp: "TIMESTAMPTZ", exp.CurrentDate: "DATE", exp.Localtimestamp: "TIMESTAMP"}
 _NOW_NAMES = {
     "now": "TIMESTAMPTZ",
@@ -56,10 +57,21 @@ def normalize(query: exp.Query, columns: Mapping[str, Mapping[str, str]], evalua
         _distinguish(qualified)
         if not _resolved(qualified):
             return None
+        _empty_exists(qualified)
         pruned = pushdown_projections(qualified)
     except SqlglotError:
         return None
     return pruned if isinstance(pruned, exp.Query) else None
+
+
+def _empty_exists(query: exp.Query) -> None:
+    """What EXISTS selects does not matter, unless it is an aggregate, which there is always a row of."""
+    for node in query.find_all(exp.Exists):
+        select = node.this.unnest()
+        if not isinstance(select, exp.Select) or any(select.args.get(key) for key in _SHAPING):
+            continue
+        if all(isinstance(each.unalias(), (exp.Column, exp.Literal)) for each in select.expressions):
+            select.set("expressions", [exp.alias_(exp.Literal.number(1), "one", quoted=True)])
 
 
 def fold_now(query: exp.Query) -> None:

@@ -40,6 +40,7 @@ class Reason(enum.StrEnum):
     CONTRADICTION = "CONTRADICTION"
     PRUNED = "PRUNED"  # a declared constraint excludes the condition
     NATIVE_QUERY = "NATIVE_QUERY"  # a text of the caller's runs as it is, and what is about its rows runs in DuckDB
+    COST = "COST"  # fetching is expected to take less time than computing it at the source
     DECLINED = "DECLINED"  # the adapter itself declined the island
 
 
@@ -138,6 +139,7 @@ class SourceDialect:
     literal_collation: Collation = Collation.BINARY  # how two string literals are compared
     having_keys: bool = True  # HAVING may name a group key, and not only aggregates
     distinct_order: bool = True  # SELECT DISTINCT may be sorted by expressions, and not only by columns
+    last_of_name: str = "\U0010ffff"  # the last character that a name may hold
     offset_alone: bool = False  # OFFSET without LIMIT
     max_tables: int = 200  # in one statement; above, planning alone takes long
     scalar_subquery: bool = True  # more than one row raises

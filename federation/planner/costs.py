@@ -23,8 +23,8 @@ T = TypeVar("T")
 KEPT = 4096
 KEPT_SECONDS = 300.0
 ASKING = 8  # sources that are asked at once
-# Until reads have shown better. A unit of PostgreSQL's cost is a page read in order.
-SECONDS_PER_COST = 5e-6
+# Until reads have shown better. A unit of cost is a page that PostgreSQL finds in memory.
+SECONDS_PER_COST = 6e-6
 BYTES_PER_SECOND = 200e6
 LATENCY = 0.001
 SELECTIVITY = 0.2  # of a condition of which nothing is known
@@ -41,8 +41,9 @@ class Costs:
 
     def estimate(self, fragments: Sequence[Fragment]) -> None:
         """Set the cost of the fragments; their sources are asked side by side."""
-        if len(fragments) == 1:
-            self._set(fragments[0])
+        if len(fragments) < 2:
+            for fragment in fragments:
+                self._set(fragment)
             return
         with self._lock:
             self._asking = self._asking or ThreadPoolExecutor(ASKING, thread_name_prefix="estimate")
@@ -77,6 +78,7 @@ class Costs:
             fragment.cost = self.query(fragment.source, fragment.translated.query)
         elif isinstance(fragment, TableScan):
             fragment.cost = self._scanned(fragment)
+        fragment.expected = fragment.cost
 
     def _scanned(self, scan: TableScan) -> Cost:
         adapter = scan.source.adapter

@@ -15,6 +15,8 @@ from federation.planner.fragments import Fragments
 from federation.planner.nodes import Note
 from federation.planner.optimizations import Optimization
 
+_AGGREGATES = Optimization.AGGREGATE_PUSHDOWN
+
 
 @dataclass
 class Group:
@@ -137,6 +139,8 @@ class GroupPlacer:
         return kept
 
     def _verdict(self, group: Group, part: exp.Expr) -> PushedPredicate:
+        if part.find(exp.Query) and not (self._joins(group.source) and self._on(_AGGREGATES, group.source)):
+            raise Declined(Reason.PUSHDOWN_OFF, "a subquery joins or aggregates")
         outside = filters.tables_of(part) - group.aliases
         if outside and not part.find(exp.Query):
             raise Declined(Reason.OTHER_SOURCE, ", ".join(sorted(outside)))

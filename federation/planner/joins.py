@@ -20,10 +20,13 @@ from sqlglot import exp
 
 from federation.planner import filters
 
+KEY = "key"
+
 
 @dataclass(frozen=True)
 class Relation:
-    """One entry of a FROM: a table, or a derived one. Aliases are unique in the whole query."""
+    """One entry of a FROM: a table, or a derived one; or the subquery of an IN, as a derived table of the one column
+    `KEY`. Aliases are unique in the whole query."""
 
     alias: str
     select: exp.Select = field(compare=False, repr=False)
@@ -43,7 +46,13 @@ class Link:
 def relations(root: exp.Expr) -> list[Relation]:
     """Those of all SELECTs below, without the uses of common table expressions."""
     common = {cte.alias for cte in root.root().find_all(exp.CTE)}
-    return [
+    members = [
+        Relation(_alias(part), select, part.args["query"])
+        for select in root.find_all(exp.Select)
+        for part in filters.where_conjuncts(select)
+        if isinstance(part, exp.In) and part.args.get("query") is not None
+    ]
+    return members + [
         Relation(node.alias_or_name, select, node)
         for select in root.find_all(exp.Select)
         for node in filters.relations(select)
@@ -90,7 +99,7 @@ def conditions(relation: Relation) -> list[exp.Expr]:
 
 def _draw(found: dict[Link, None], known: dict[str, Relation], producer: exp.Column, consumer: exp.Column) -> None:
     source, target = known.get(producer.table), known.get(consumer.table)
-    if source is None or target is None:
+    if source is None or target is None or not is_closed(source.node):
         return
     for relation, column in _followed(target, consumer.name, known):
         if relation != source:
@@ -136,15 +145,18 @@ def _from_exists(query: exp.Expr, outer: set[str]) -> Iterator[tuple[exp.Column,
 
 
 def _from_in(part: exp.In, own: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:
+    if part.this.table in own:
+        yield exp.column(KEY, _alias(part)), part.this
     select = part.args["query"].unnest()
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         return
     output = select.expressions[0].unalias()
-    if isinstance(output, exp.Column) and output.table:
-        if part.this.table in own:
-            yield output, part.this
-        if _restrictable(select, output):
-            yield part.this, output
+    if isinstance(output, exp.Column) and output.table and _restrictable(select, output):
+        yield part.this, output
+
+
+def _alias(part: exp.In) -> str:
+    return f"IN {id(part)}"
 
 
 def _followed(relation: Relation, column: str, known: dict[str, Relation]) -> Iterator[tuple[Relation, str]]:

@@ -94,6 +94,7 @@ class Fragment:
     notes: list[Note]
     scan: Scan | None = None
     cost: Cost = Cost()
+    expected: Cost = Cost()  # with the runtime filters
     runtime_filters: list[RuntimeFilter] = field(default_factory=list)
 
 
@@ -161,6 +162,16 @@ class Plan:
     stages: list[Stage]
     sql: str | None
     notes: list[Note]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the sources are expected to take, one after the other; None where one cannot tell."""
+        found = [each.expected.seconds for each in self.fragments]
+        return None if None in found else sum(each for each in found if each is not None)
+
+    @property
+    def bytes(self) -> float:
+        return sum(each.expected.bytes or 0.0 for each in self.fragments)
 
     def close(self) -> None:
         """Give back what the scans of a plan hold that will not run."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.errors import ProgrammingError
@@ -48,6 +48,9 @@ class Optimizations:
     def pushdown(self) -> bool:
         """Whether anything is asked of a source beyond its columns."""
         return self.disabled != ALL
+
+    def without(self, more: frozenset[Optimization]) -> Optimizations:
+        return replace(self, disabled=self.disabled | more)
 
     def on(self, optimization: Optimization, *sources: str) -> bool:
         """Whether the optimisation may be used for all of these sources."""

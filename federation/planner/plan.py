@@ -12,11 +12,20 @@ from federation.planner.costs import Costs
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import Note, Plan
-from federation.planner.optimizations import ALL, Optimizations
+from federation.planner.optimizations import ALL, Optimization, Optimizations
 from federation.planner.rewrites import rewrite
 from federation.planner.runtime_filters import RuntimeFilterPlacer
 from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
+
+WEIGHED_SECONDS = 0.3  # a plan that takes less is not compared with others
+WORTH_MOVING = 2.0  # how much quicker it must be to move more data
+LOCAL_BYTES_PER_SECOND = 1e9
+_HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
+_LESS = (
+    frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN}),
+    frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN, Optimization.JOIN_PUSHDOWN}),
+)
 
 
 def make_plan(
@@ -32,30 +41,68 @@ def make_plan(
     None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
     if normalized is not None:
         normalized, rewritten = rewrite(normalized, tables, describer, optimizations)
-        fragments = Fragments(tables, describer, optimizations)
         try:
-            plan = _plan(columns, normalized, fragments, costs)
+            plan = _quickest(columns, normalized, tables, describer, optimizations, costs)
             plan.notes[:0] = rewritten
             if not optimizations.pushdown:
                 plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
             return plan
         except Declined as exc:
             note = Note("the query", "local", exc.reason, exc.detail)
-            _close(fragments)
     else:
         note = Note("the query", "local", Reason.NOT_WHITELISTED, "a form that is fetched table by table")
-    plan = _plan(columns, whole_tables(query.copy(), tables), Fragments(tables, describer, Optimizations(ALL)), costs)
+    whole = whole_tables(query.copy(), tables)
+    plan = _plan(columns, whole, Fragments(tables, describer, Optimizations(ALL)), costs, weigh=False)
     plan.notes.append(note)
     return plan
 
 
-def _plan(columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments, costs: Costs) -> Plan:
+def _quickest(
+    columns: Sequence[tuple[str, str]],
+    query: exp.Query,
+    tables: Mapping[str, CatalogTable],
+    describer: Describer,
+    optimizations: Optimizations,
+    costs: Costs,
+) -> Plan:
+    """The plan that pushes all it may, unless its sources are expected to take longer than fetching and computing."""
+    weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
+    kept = query.copy() if weigh else query
+    best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
+    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS:
+        return best
+    for less in _LESS:
+        other = _plan(
+            columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
+        )
+        if other.seconds is not None and _quicker(other, best):
+            detail = f"{other.seconds:.2f} s rather than {best.seconds:.2f} s"
+            other.notes.append(Note(", ".join(sorted(less)), "local", Reason.COST, detail))
+            best, other = other, best
+        other.close()
+    return best
+
+
+def _quicker(other: Plan, best: Plan) -> bool:
+    """Computing costs the source time that nobody else waits for, while what is moved is moved over a shared wire."""
+    assert other.seconds is not None
+    assert best.seconds is not None
+    local = other.bytes / LOCAL_BYTES_PER_SECOND
+    return (other.seconds + local) * (1.0 if other.bytes <= best.bytes else WORTH_MOVING) < best.seconds
+
+
+def _plan(
+    columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments, costs: Costs, *, weigh: bool
+) -> Plan:
     stages = Stages(fragments)
     placer, scans = Placer(fragments), ScanPlacer(fragments, stages)
     try:
         placed = placer.place(query)
         scans.place(placed)
-        if len(fragments.made) + len(fragments.local_scans) > 1:
+        joined = len(fragments.made) + len(fragments.local_scans) > 1
+        if weigh or joined:
+            costs.estimate(fragments.made)
+        if joined:
             RuntimeFilterPlacer(fragments, stages, costs).place(placed)
     except BaseException:
         _close(fragments)

@@ -13,6 +13,7 @@ from sqlglot import exp
 from catalog.model import CatalogTable
 from federation.planner.contradictions import contradictions
 from federation.planner.fragments import Describer
+from federation.planner.implied_filters import implied_filters
 from federation.planner.nodes import Note
 from federation.planner.optimizations import Optimization, Optimizations
 from federation.planner.predicate_transfer import predicate_transfer
@@ -24,6 +25,7 @@ from federation.planner.union_aggregation import union_aggregation
 Rule = Callable[[exp.Query, Context], exp.Query]
 
 RULES: tuple[tuple[Optimization, Rule], ...] = (
+    (Optimization.IMPLIED_FILTERS, implied_filters),
     (Optimization.FILTER_PUSHDOWN, push_into_branches),
     (Optimization.PREDICATE_TRANSFER, predicate_transfer),
     (Optimization.FILTER_PUSHDOWN, push_into_branches),  # what follows from an equality as well

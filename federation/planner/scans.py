@@ -17,6 +17,7 @@ from federation.native import is_native
 from federation.planner import filters
 from federation.planner.fragments import Fragments, plan_scan
 from federation.planner.groups import columns_of
+from federation.planner.joins import KEY
 from federation.planner.nodes import Keys, LocalScan, Note, RuntimeFilter, TableScan
 from federation.planner.optimizations import Optimization
 from federation.planner.predicates import to_predicates
@@ -109,11 +110,8 @@ class ScanPlacer:
             return False
         for part in _conditions(select, relation):
             if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
-                named = exp.TableAlias(this=exp.to_identifier("r"), columns=[exp.to_identifier("key")])
-                keyed = exp.Subquery(this=part.args["query"].unnest(), alias=named)
-                stage = self.stages.add(exp.select("key").from_(keyed))
-                part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
-                keys = Keys("key", stage.name, quoted(stage.name), stage=stage.name)
+                stage_name = self.stages.keep_members(part.args["query"])
+                keys = Keys(KEY, stage_name, quoted(stage_name), stage=stage_name)
                 scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
                 return True
             other = _other_side(part, relation, column)

@@ -9,7 +9,7 @@ from sqlglot import exp
 from federation.planner import filters
 from federation.planner.fragments import Fragments, to_sql
 from federation.planner.groups import columns_of
-from federation.planner.joins import Relation, conditions
+from federation.planner.joins import KEY, Relation, conditions
 from federation.planner.nodes import Keys, Stage
 
 
@@ -51,6 +51,15 @@ class Stages:
         filters.set_where(query, [each.copy() for each in conditions(Relation(alias, select, relation))])
         stage = self.add(query, restrictions=restrictions, optional=optional)
         relation.replace(exp.Table(this=exp.to_identifier(stage.name, quoted=True), alias=alias_of(alias)))
+        return stage.name
+
+    def keep_members(self, subquery: exp.Expr, *, optional: bool = False) -> str:
+        """Run the subquery of an IN as a stage of the one column `KEY`."""
+        part = subquery.parent
+        assert isinstance(part, exp.In)
+        named = exp.TableAlias(this=exp.to_identifier("r"), columns=[exp.to_identifier(KEY)])
+        stage = self.add(exp.select(KEY).from_(exp.Subquery(this=subquery.unnest(), alias=named)), optional=optional)
+        part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
         return stage.name
 
 

@@ -1,0 +1,43 @@
+"""What an alternative says of each table alone: `(a.x = 1 AND b.y = 2) OR (a.x = 3 AND b.y = 4)` implies
+`a.x = 1 OR a.x = 3`, which a source can be asked for, while the whole needs both tables.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from federation.planner import filters
+from federation.planner.rewriting import Context
+
+
+def implied_filters(query: exp.Query, context: Context) -> exp.Query:  # noqa: ARG001 - the shape of a rule
+    """Add the implied conditions to WHERE, beside what implies them."""
+    for select in query.find_all(exp.Select):
+        parts = filters.where_conjuncts(select)
+        known = {part.sql() for part in parts}
+        for join in select.args.get("joins") or []:
+            if filters.is_inner(join):
+                parts += filters.conjuncts(join.args.get("on"))
+        implied = {made.sql(): made for part in parts for made in _implied(part)}
+        added = [made for text, made in implied.items() if text not in known]
+        if added:
+            filters.set_where(select, [*filters.where_conjuncts(select), *added])
+    return query
+
+
+def _implied(part: exp.Expr) -> list[exp.Expr]:
+    """One condition for each table that all alternatives restrict, if they are about several tables."""
+    if not isinstance(part, exp.Or) or len(filters.tables_of(part)) < 2 or part.find(exp.Query):
+        return []
+    branches = [filters.conjuncts(branch) for branch in part.flatten()]
+    made = []
+    for table in sorted(filters.tables_of(part)):
+        alone = [[each for each in branch if _about(each, table)] for branch in branches]
+        if all(alone):
+            kept = [filters.conjunction([each.copy() for each in branch]) for branch in alone]
+            made.append(exp.or_(*dict.fromkeys(each for each in kept if each is not None)))
+    return [exp.paren(each) if isinstance(each, exp.Or) else each for each in made]
+
+
+def _about(part: exp.Expr, table: str) -> bool:
+    return filters.tables_of(part) == {table} and filters.plain(part) and not filters.volatile(part)

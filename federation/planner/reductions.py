@@ -1,0 +1,190 @@
+"""In which order the relations of a query are best read, so that the keys of those before reduce those after.
+
+An order is built greedily, the quickest relation first, or the one with the fewest rows first. The order whose sources
+are expected to be done soonest wins. Sizes come from the sources' estimates (`costs`); a link (`joins`) leaves of the
+consumer the share that the producer's keys have of its column's distinct values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from adapters.base import ColumnStatistics
+from catalog.model import CatalogTable
+from federation.planner import filters
+from federation.planner.costs import BYTES_PER_SECOND, LATENCY, ROW_BYTES, SELECTIVITY, Costs
+from federation.planner.fragments import Fragments
+from federation.planner.joins import Link, Relation, conditions, relations
+from federation.planner.nodes import Cost, Fragment, RemoteQuery
+
+UNKNOWN_ROWS = 100_000.0
+USEFUL = 0.7  # keys that leave more of the rows are not worth collecting
+BY_INDEX = 0.01  # so few keys that a source looks them up
+SECONDS_PER_KEY = 1e-6  # to collect, send and test one
+
+
+@dataclass(eq=False)
+class Node:
+    """A relation. `table` is one that DuckDB reads by itself; `parts` are what a derived table is made of."""
+
+    relation: Relation
+    fragment: Fragment | None
+    table: CatalogTable | None
+    cost: Cost
+    parts: set[Relation] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """The keys of an earlier relation, for a column of this one. `sent` says that the source should be given them."""
+
+    link: Link
+    statistics: ColumnStatistics
+    left: float
+    sent: bool
+
+
+@dataclass
+class Reduction:
+    """One order: what restricts each relation, in the order of the relations, and what is left of each."""
+
+    restrictions: dict[Relation, list[Restriction]] = field(default_factory=dict)
+    costs: dict[Relation, Cost] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return sum(each.seconds or 0.0 for each in self.costs.values())
+
+
+class Reducer:
+    def __init__(self, root: exp.Query, fragments: Fragments, costs: Costs) -> None:
+        self.nodes = {each: self._node(each, fragments, costs) for each in relations(root)}
+        self._fragments = fragments
+        self._costs = costs
+        self._by_alias = {each.alias: node for each, node in self.nodes.items()}
+
+    def best(self, links: Sequence[Link]) -> Reduction:
+        orders: tuple[Callable[[Cost], float], ...] = (lambda cost: cost.seconds or 0.0, lambda cost: cost.rows or 0.0)
+        return min((self._reduced(links, order) for order in orders), key=lambda each: each.seconds)
+
+    def _reduced(self, links: Sequence[Link], order: Callable[[Cost], float]) -> Reduction:
+        made = Reduction()
+        waiting = dict.fromkeys(self.nodes)
+        while waiting:
+            # Never empty: a derived table comes after its parts, and nothing is a part of itself.
+            free = [each for each in waiting if not self.nodes[each].parts & waiting.keys()]
+            relation = min(free, key=lambda each: min(self._rank(each, order, made), self._goal(each, order, waiting)))
+            del waiting[relation]
+            cost, found = self._start(relation, made), []
+            for link in links:
+                if link.consumer == relation and link.producer in made.costs:
+                    restriction = self._restriction(link, cost, made.costs[link.producer])
+                    if restriction is not None:
+                        found.append(restriction)
+                        cost = _less(cost, restriction, fetched=self.nodes[relation].fragment is not None)
+            made.costs[relation], made.restrictions[relation] = cost, found
+        return made
+
+    def _rank(self, relation: Relation, order: Callable[[Cost], float], made: Reduction) -> float:
+        return order(self._start(relation, made))
+
+    def _goal(self, relation: Relation, order: Callable[[Cost], float], waiting: dict[Relation, None]) -> float:
+        """What the relation is read for may rank before it: a derived table that is small once it is computed."""
+        whole = [each for each in waiting if relation in self.nodes[each].parts]
+        known = Reduction(costs={part: self.nodes[part].cost for each in whole for part in self.nodes[each].parts})
+        return min((order(self._start(each, known)) for each in whole), default=float("inf"))
+
+    def _restriction(self, link: Link, cost: Cost, producer: Cost) -> Restriction | None:
+        mine, _ = self.statistics(link.consumer, link.consumer_column)
+        values, every = self.statistics(link.producer, link.producer_column)
+        rows = producer.rows or 0.0
+        keys = min(rows, values.distinct if values.distinct is not None else rows)
+        if mine.distinct is not None:
+            left = min(1.0, keys / max(mine.distinct, 1.0))
+        else:  # as much as is left of what the keys come from
+            left = min(1.0, rows / max(every, 1.0)) if every is not None else 1.0
+        if left > USEFUL:
+            return None
+        saved = (1 - left) * (cost.bytes or 0.0) / BYTES_PER_SECOND
+        sent = self.nodes[link.consumer].fragment is not None and saved > keys * SECONDS_PER_KEY + LATENCY
+        return Restriction(link, mine, left, sent)
+
+    # --- what is known of the relations ---------------------------------------------------------------------------
+
+    def _node(self, relation: Relation, fragments: Fragments, costs: Costs) -> Node:
+        name = relation.node.name if isinstance(relation.node, exp.Table) else ""
+        fragment = next((each for each in fragments.made if each.name == name), None)
+        table = fragments.tables.get(name)
+        parts = set() if isinstance(relation.node, exp.Table) else set(relations(relation.node))
+        known = fragment.cost if fragment is not None else Cost()
+        if table is not None:
+            known = Cost(costs.statistics(table).rows)
+        rows = known.rows if known.rows is not None else UNKNOWN_ROWS
+        left = SELECTIVITY ** len(conditions(relation)) if isinstance(relation.node, exp.Table) else 1.0
+        size = known.bytes if known.bytes is not None else rows * left * ROW_BYTES
+        seconds = known.seconds if known.seconds is not None else size / BYTES_PER_SECOND
+        return Node(relation, fragment, table, Cost(rows * left, size, seconds), parts)
+
+    def _start(self, relation: Relation, made: Reduction) -> Cost:
+        """What a relation costs before it is restricted; a derived one, given what is left of its parts."""
+        node = self.nodes[relation]
+        parts = [made.costs[each] for each in node.parts if each in made.costs]
+        if not parts:
+            return node.cost
+        rows = max(each.rows or 0.0 for each in parts)
+        select = relation.node.unnest()
+        if isinstance(select, exp.Select):
+            group, having = select.args.get("group"), select.args.get("having")
+            if group is not None and len(group.expressions) == 1 and isinstance(group.expressions[0], exp.Column):
+                rows = min(rows, self._behind(group.expressions[0])[0].distinct or rows)
+            if having is not None:
+                rows *= SELECTIVITY ** len(filters.conjuncts(having.this))
+        return Cost(rows, rows * ROW_BYTES, 0.0)
+
+    def statistics(self, relation: Relation, column: str) -> tuple[ColumnStatistics, float | None]:
+        """What is known of the table's column behind a column of the relation, and how many rows the table has."""
+        node = self.nodes[relation]
+        if node.parts:
+            select = relation.node.unnest()
+            selects = select.selects if isinstance(select, exp.Select) else []
+            member = isinstance(relation.node.parent, exp.In)
+            outputs = [each.unalias() for each in selects if member or each.alias_or_name == column]
+            return self._behind(outputs[0]) if outputs and isinstance(outputs[0], exp.Column) else _NOTHING
+        table, name = node.table, column
+        if isinstance(node.fragment, RemoteQuery):
+            query = node.fragment.query
+            output = next((each.unalias() for each in query.selects if each.alias_or_name == column), None)
+            if not isinstance(output, exp.Column):
+                return _NOTHING
+            aliases = {each.alias_or_name: each.name for each in query.find_all(exp.Table)}
+            table, name = self._fragments.tables.get(aliases.get(output.table, "")), output.name
+        return _NOTHING if table is None else self._of_table(table, name)
+
+    def _behind(self, column: exp.Column) -> tuple[ColumnStatistics, float | None]:
+        node = self._by_alias.get(column.table)
+        return self.statistics(node.relation, column.name) if node is not None else _NOTHING
+
+    def _of_table(self, table: CatalogTable, name: str) -> tuple[ColumnStatistics, float | None]:
+        known = self._costs.statistics(table)
+        exact = next((each.name for each in table.table.columns if each.name.lower() == name.lower()), name)
+        found = known.columns.get(exact, ColumnStatistics())
+        if found.distinct is None and table.table.primary_key == (exact,):
+            found = replace(found, distinct=known.rows)
+        return found, known.rows
+
+
+_NOTHING: tuple[ColumnStatistics, float | None] = (ColumnStatistics(), None)
+
+
+def _less(cost: Cost, restriction: Restriction, *, fetched: bool) -> Cost:
+    """A filter leaves less to move; the source still looks at all, but for few keys, which it has an index for."""
+    rows, size, seconds = cost.rows or 0.0, cost.bytes or 0.0, cost.seconds or 0.0
+    left = restriction.left
+    if fetched and not restriction.sent:
+        return Cost(rows * left, size, seconds)
+    moving = size / BYTES_PER_SECOND
+    looking = max(0.0, seconds - moving) * (left if left < BY_INDEX else 1.0)
+    return Cost(rows * left, size * left, looking + moving * left)
