@@ -8,6 +8,7 @@ understood says nothing. "Impossible" means false or NULL for every row, which i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ Key = tuple[str, str]
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
+_MANY = 20  # values of an IN
 _MAX_CASES = 64  # of several disjunctions together; more are looked at one by one
 _MAX_WORK = 2_000  # disjuncts of one disjunction, times the conjuncts beside them
 #: Types whose equal values are interchangeable, and compare as `constants` says.
@@ -77,11 +79,14 @@ class Facts:
         self._extended = extended
         self._parents: dict[Key, Key] = {}
         self._domains: dict[Key, Domain] = {}
+        self._alone: set[Key] = set()  # columns with one condition
         self.impossible = False
         if not declared and not any(_constrains(each) for each in parts):
             return  # nothing but joins: the types of their columns need not be known
         for part in parts:
             self._unite(part)
+        columns = Counter(self._root(each) for part in parts for each in part.find_all(exp.Column))
+        self._alone = {root for root, count in columns.items() if count == 1 and not declared}
         for part in parts:
             self._add(part)
         for part in declared:
@@ -171,6 +176,8 @@ class Facts:
             self.impossible = True
         if isinstance(part.this, exp.Column):
             self._domain(part.this).not_null = True
+            if len(given) > _MANY and self._root(part.this) in self._alone:
+                return  # nothing to compare the values with
             self._one_of(part.this, [each for each in given if not is_null(each)], negated)
 
     def _one_of(self, column: exp.Column, given: Sequence[exp.Expr], negated: bool = False) -> None:

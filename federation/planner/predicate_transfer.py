@@ -52,7 +52,7 @@ def _implied(parts: Sequence[exp.Expr], targets: set[str], scope: Scope) -> list
     if not simple or not any(_joins(each) for each in parts):
         return []
     classes = _classes(parts, scope)
-    written = {each.sql() for each in parts}
+    written = set(parts)
     added: list[exp.Expr] = []
     for part in simple:
         given = _column(part)
@@ -61,11 +61,11 @@ def _implied(parts: Sequence[exp.Expr], targets: set[str], scope: Scope) -> list
         for column in _equals(given, classes):
             if column.table not in targets or _told_together(column, given, scope):
                 continue
-            if not _understood(part, given, scope.type(column), scope):
+            if scope.type(column) != scope.type(given) and not _understood(part, given, scope.type(column), scope):
                 continue
             made = part.transform(lambda node, column=column: column.copy() if isinstance(node, exp.Column) else node)
-            if made.sql() not in written and len(added) < _MAX_ADDED:
-                written.add(made.sql())
+            if made not in written and len(added) < _MAX_ADDED:
+                written.add(made)
                 added.append(made)
     return added
 

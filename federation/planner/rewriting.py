@@ -59,6 +59,8 @@ class Context:
         """The value of a constant condition, NULL being false; None for any other."""
         if isinstance(condition, exp.Boolean):
             return bool(condition.this)
+        if condition.find(exp.Column, exp.Query):
+            return None
         found = self.constant(exp.cast(exp.paren(condition.copy()), "BOOLEAN"))
         return found[1] == "true" if found is not None else None
 
