@@ -145,6 +145,7 @@ MYSQL = SourceDialect(
     having_keys=False,
     # MariaDB 10.11 loses rows of SELECT DISTINCT s COLLATE x, d ORDER BY d, s COLLATE x.
     distinct_order=False,
+    last_of_name="\uffff",
     literal_collation=Collation.INSENSITIVE,
     literal=_literal,
     column=_column,

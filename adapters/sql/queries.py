@@ -37,6 +37,7 @@ def translate_query(dialect: SourceDialect, query: exp.Query, tables: Mapping[st
     translator.require_static()
     if translator.references > dialect.max_tables or len(columns) > _MAX_COLUMNS:
         raise Declined(Reason.NOT_WHITELISTED, "more tables or columns than a source takes in one statement")
+    _require_names(translated, dialect)
     return Translated(translated, tuple(columns))
 
 
@@ -56,6 +57,7 @@ def translate_conjunct(
     translator = QueryTranslator(dialect, tables)
     translator.scopes.append(scope)
     node = translator.boolean(conjunct)
+    _require_names(node, dialect)
     if not translator.dynamic:
         return PushedPredicate(node, True, Reason.EXACT)
     guards = []
@@ -347,6 +349,12 @@ class QueryTranslator(ExpressionTranslator):
         }
         self._order(node, made, outputs, distinct=True)
         return made, columns
+
+
+def _require_names(node: exp.Expr, dialect: SourceDialect) -> None:
+    for alias in node.find_all(exp.Alias, exp.TableAlias):
+        if any(character > dialect.last_of_name for character in alias.alias or alias.name):
+            raise Declined(Reason.NOT_WHITELISTED, "a name that the source cannot spell")
 
 
 def _require_no_constant(key: exp.Expr) -> None:

@@ -90,3 +90,10 @@ def test_mariadb_loses_rows_of_a_distinct_in_the_order_of_a_collation() -> None:
     assert reason(MYSQL, sorted_by.format("t.day, t.name")) is Reason.NOT_WHITELISTED
     assert "DISTINCT" in translate(MYSQL, sorted_by.format("t.day"))
     assert "GROUP BY" in translate(MYSQL, "SELECT t.name AS name FROM t0 AS t GROUP BY t.name ORDER BY t.name")
+
+
+def test_names_of_mysql_end_with_the_basic_plane() -> None:
+    for named in ('SELECT t.id AS "😀" FROM t0 AS t', 'SELECT "😀".id AS id FROM t0 AS "😀"'):
+        assert reason(MYSQL, named) is Reason.NOT_WHITELISTED
+        assert "😀" in translate(POSTGRES, named)
+    assert "= '😀'" in translate(MYSQL, "SELECT t.id AS \"é漢\" FROM t0 AS t WHERE t.name = '😀'")
