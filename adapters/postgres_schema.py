@@ -59,7 +59,9 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_database d WHERE datname = pg_catalog.current_database()),
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'num', a.attnum, 'name', a.attname, 'type', CASE WHEN f.builtin THEN f.typname ELSE '' END,
-      'typmod', f.typmod, 'arrays', f.arrays, 'required', a.attnotnull,
+      'typmod', f.typmod, 'arrays', f.arrays, 'required', a.attnotnull AND rel.relkind <> 'f'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = rel.oid AND contype = 'n'
+          AND conkey = ARRAY[a.attnum] AND NOT convalidated),
       'source_type', CASE f.typtype WHEN 'e' THEN 'enum ' WHEN 'c' THEN 'row ' ELSE '' END
         || pg_catalog.format_type(f.typid, f.typmod) || pg_catalog.repeat('[]', f.arrays),
       'text', f.typid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype),

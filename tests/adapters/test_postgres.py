@@ -123,6 +123,16 @@ def test_keys_comments_and_nullability(adapter: PostgresAdapter, uri: str) -> No
     assert [column.comment for column in child.columns] == [None, None, "of the parent"]
 
 
+def test_what_a_foreign_table_declares_is_not_checked_by_anybody(adapter: PostgresAdapter, uri: str) -> None:
+    run_sql(
+        uri,
+        """CREATE FOREIGN DATA WRAPPER unchecked; CREATE SERVER unchecked FOREIGN DATA WRAPPER unchecked;
+        CREATE FOREIGN TABLE unchecked (id int NOT NULL) SERVER unchecked""",
+    )
+    assert adapter.get_table(TableName("public", "unchecked")).columns[0].nullable
+    run_sql(uri, "DROP FOREIGN DATA WRAPPER unchecked CASCADE")
+
+
 def test_collations(adapter: PostgresAdapter, uri: str) -> None:
     run_sql(
         uri,
