@@ -110,7 +110,7 @@ class Maker:
 
     def _part(self, columns: dict[str, str]) -> str:
         if self._random.random() < 0.15:
-            return f"({self._part(columns)} OR {self._part(columns)})"
+            return f"(({self._condition(columns)}) OR ({self._condition(columns)}))"
         if self._random.random() < 0.1:
             return f"NOT ({self._part(columns)})"
         column = self._random.choice(sorted(columns))
