@@ -34,6 +34,7 @@ class Error(Exception):
         self.hint = hint
         self.position = position
         self.source = source
+        self.query_id: str | None = None  # set for what a server reports
 
     def __str__(self) -> str:
         where = f" (source {self.source})" if self.source else ""

@@ -2,7 +2,7 @@
 
     import federation
 
-    with federation.connect("federation.toml") as connection:
+    with federation.connect("federation.toml") as connection:  # or federation.connect("http://host:8470")
         for row in connection.execute("SELECT …"):
             …
 
@@ -79,11 +79,22 @@ __all__ = [
 ]
 
 
-def connect(catalog: str | os.PathLike[str] | None = None, *, timeout: float | None = None) -> Connection:
-    """Open a catalog file or a folder of them; without one, what FEDERATION_CATALOG names, or ./federation.toml.
+def connect(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    token: str | None = None,
+    ca_file: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+) -> Connection:
+    """Open a server's address, a catalog file or a folder of them; without one, what FEDERATION_CATALOG names, or
+    ./federation.toml.
 
-    `timeout` is in seconds and holds for each statement; a cursor may have its own.
+    `timeout` is in seconds and holds for each statement; a cursor may have its own. `token` says to a server who asks
+    (`https://name:password@host:8470` does as well), `ca_file` holds the certificate of a private authority.
+
+    Raises InterfaceError for arguments that do not fit, CatalogError for a catalog, OperationalError for a server.
     """
-    from federation.dbapi import open_connection
+    from federation.dbapi import Connection
+    from federation.targets import open_target
 
-    return open_connection(catalog, timeout)
+    return Connection(open_target(target, token, ca_file), timeout)

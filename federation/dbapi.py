@@ -1,38 +1,34 @@
-"""PEP 249 connections and cursors over the engine, with Arrow, pandas and polars beside rows."""
+"""PEP 249 connections and cursors, with Arrow, pandas and polars beside rows.
+
+pyarrow is imported with the first statement: a connection to a server should cost little until it is used.
+"""
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
 from adapters import errors
-from adapters.base import CancelToken
 from adapters.errors import InterfaceError, NotSupportedError, ProgrammingError
 from federation.dbtypes import decimal_size
-from federation.engine import Engine, Result
-from federation.frames import pandas_frame, polars_frame
-from federation.location import catalog_path
-from federation.rows import Row, RowStream
+from federation.progress import FragmentProgress
+from federation.statement import Backend, Catalog, Parameters, Statement
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
     import polars
+    import pyarrow as pa
+
+    from federation.rows import Row, RowStream
 
 Description = tuple[str, str, None, None, int | None, int | None, None]
-Parameters = Sequence[Any] | Mapping[str, Any]
 
 
-def open_connection(catalog: str | os.PathLike[str] | None, timeout: float | None) -> Connection:
-    return Connection(Engine.open(catalog_path(catalog)), timeout)
-
-
-class Connection:
-    """Threads may share it. Everything is read-only, so there is nothing to commit or roll back."""
+class Exceptions:
+    """PEP 249 wants them on connections too."""
 
     Warning = errors.Warning
     Error = errors.Error
@@ -45,20 +41,29 @@ class Connection:
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, engine: Engine, timeout: float | None = None) -> None:
+
+class Connection(Exceptions):
+    """Threads may share it. Everything is read-only, so there is nothing to commit or roll back."""
+
+    def __init__(self, backend: Backend, timeout: float | None = None) -> None:
         self.timeout = timeout
-        self._engine: Engine | None = engine
+        self._backend: Backend | None = backend
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
     @property
-    def engine(self) -> Engine:
+    def backend(self) -> Backend:
         """Raises InterfaceError after `close`."""
-        if self._engine is None:
+        if self._backend is None:
             raise InterfaceError("the connection is closed")
-        return self._engine
+        return self._backend
+
+    @property
+    def catalog(self) -> Catalog:
+        """What there is to ask about: `overview()`, `tables()`, `table()`."""
+        return self.backend.catalog
 
     def cursor(self) -> Cursor:
-        _ = self.engine
+        _ = self.backend
         cursor = Cursor(self)
         self._cursors.add(cursor)
         return cursor
@@ -69,20 +74,20 @@ class Connection:
 
     def commit(self) -> None:
         """Nothing to do; raises InterfaceError after `close`."""
-        _ = self.engine
+        _ = self.backend
 
     def rollback(self) -> None:
         """Nothing to do; raises InterfaceError after `close`."""
-        _ = self.engine
+        _ = self.backend
 
     def close(self) -> None:
-        """Close every cursor, which ends its query at the sources, and every source. Idempotent."""
-        engine, self._engine = self._engine, None
-        if engine is None:
+        """Close every cursor, which ends its query at the sources, and all that is behind it. Idempotent."""
+        backend, self._backend = self._backend, None
+        if backend is None:
             return
         for cursor in list(self._cursors):
             cursor.close()
-        engine.close()
+        backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,41 +104,41 @@ class Cursor:
         self.arraysize = 1
         self.timeout = connection.timeout
         self._closed = False
-        self._cancel = CancelToken()
-        self._result: Result | None = None
+        self._statement: Statement | None = None
         self._rows: RowStream | None = None
 
     @property
     def description(self) -> list[Description] | None:
         """(name, type code, None, None, precision, scale, None) of each column; None before `execute`."""
-        if self._result is None:
-            return None
-        columns = zip(self._result.schema.names, self._result.types, strict=True)
-        return [(name, kind, None, None, *decimal_size(kind), None) for name, kind in columns]
+        rows = self._rows
+        return describe(rows.schema.names, rows.types) if rows is not None else None
 
     @property
     def rowcount(self) -> int:
         """The number of rows once they are all fetched, -1 before."""
-        return self._rows.handed_out if self._rows is not None and self._rows.ended else -1
+        rows = self._rows
+        return rows.window.handed_out if rows is not None and rows.window.ended else -1
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> Self:
         """Values are a sequence for `?` (or `$1`, `$2`, …), a mapping for `$name`."""
+        from federation.rows import RowStream
+
         self._check_open()
         self._free()
-        if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence | Mapping | None):
-            raise ProgrammingError("parameters are a sequence (for ?) or a mapping (for $name)")
-        self._cancel = CancelToken()
-        self._result = self.connection.engine.query(sql, parameters, self.timeout, cancel=self._cancel)
-        self._rows = RowStream(iter(self._result.batches()), self._result.schema.names, self._result.types)
+        check_statement(sql, parameters)
+        self._statement = statement = self.connection.backend.statement()
+        try:
+            statement.start(sql, parameters, self.timeout)
+            self._rows = RowStream(statement)
+        except BaseException:
+            self._free()
+            raise
         return self
 
     def executemany(self, sql: str, seq_of_parameters: Sequence[Parameters]) -> Self:  # noqa: ARG002 -- PEP 249
         """For statements without a result, of which a read-only federation has none."""
         self._check_open()
-        raise NotSupportedError(
-            f"executemany is for statements that write, and nothing here is writable ({len(seq_of_parameters)} given)",
-            hint="execute the query once with a list: WHERE id IN (SELECT unnest($ids))",
-        )
+        raise no_executemany(seq_of_parameters)
 
     def fetchone(self) -> Row | None:
         rows = self._stream().take(1)
@@ -159,29 +164,35 @@ class Cursor:
 
     def fetch_record_batch(self) -> pa.RecordBatchReader:
         """The rows that are not fetched yet, streamed as Arrow."""
-        stream = self._stream()
-        assert self._result is not None
-        return pa.RecordBatchReader.from_batches(self._result.schema, stream.rest())
+        return self._stream().reader()
 
     def fetch_arrow_table(self) -> pa.Table:
         """The rows that are not fetched yet, as one Arrow table."""
-        stream = self._stream()
-        assert self._result is not None
-        return pa.Table.from_batches(stream.rest(), self._result.schema)
+        return self._stream().table()
 
     def fetch_df(self) -> pandas.DataFrame:
         """The rows that are not fetched yet, as a pandas frame; see `federation.frames` for the dtypes."""
-        table = self.fetch_arrow_table()
-        assert self._result is not None
-        return pandas_frame(table, self._result.types)
+        from federation.frames import pandas_frame
+
+        stream = self._stream()
+        return pandas_frame(stream.table(), stream.types)
 
     def fetch_polars(self) -> polars.DataFrame:
         """The rows that are not fetched yet, as a polars frame."""
-        return polars_frame(self.fetch_arrow_table())
+        from federation.frames import polars_frame
+
+        return polars_frame(self._stream().table())
+
+    def progress(self) -> Sequence[FragmentProgress]:
+        """What each fragment of the statement has brought so far; may be asked from any thread."""
+        statement = self._statement
+        return statement.progress() if statement is not None else ()
 
     def cancel(self) -> None:
         """End the running statement, at its sources too; may come from any thread. Its fetch raises QueryCancelled."""
-        self._cancel.cancel()
+        statement = self._statement
+        if statement is not None:
+            statement.cancel()
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
         """PEP 249 allows that this does nothing."""
@@ -203,19 +214,43 @@ class Cursor:
     def _check_open(self) -> None:
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        _ = self.connection.engine
+        _ = self.connection.backend
 
     def _stream(self) -> RowStream:
         self._check_open()
-        if self._rows is None:
+        rows = self._rows
+        if rows is None:
             raise ProgrammingError("nothing to fetch: no statement was executed")
-        return self._rows
+        return rows
 
     def _free(self) -> None:
         """End the statement; another thread that fetches from it is stopped first, and then waited for."""
-        result, rows = self._result, self._rows
-        self._result = self._rows = None
-        if result is not None and rows is not None:
-            result.cancel()
-            with rows.pulling:
-                result.close()
+        statement, rows = self._statement, self._rows
+        self._statement = self._rows = None
+        if statement is None:
+            return
+        if rows is None or not rows.window.ended:
+            statement.cancel()
+        with rows.pulling if rows is not None else nullcontext():
+            statement.close()
+
+
+def describe(names: Sequence[str], types: Sequence[str]) -> list[Description]:
+    """PEP 249's description of columns of these DuckDB types."""
+    columns = zip(names, types, strict=True)
+    return [(name, kind, None, None, *decimal_size(kind), None) for name, kind in columns]
+
+
+def check_statement(sql: str, parameters: object) -> None:
+    """Raises ProgrammingError for what is no statement, or no parameters."""
+    if not isinstance(sql, str):
+        raise ProgrammingError(f"a statement is text, not {type(sql).__name__}")
+    if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence | Mapping | None):
+        raise ProgrammingError("parameters are a sequence (for ?) or a mapping (for $name)")
+
+
+def no_executemany(given: Sequence[Parameters]) -> NotSupportedError:
+    return NotSupportedError(
+        f"executemany is for statements that write, and nothing here is writable ({len(given)} given)",
+        hint="execute the query once with a list: WHERE id IN (SELECT unnest($ids))",
+    )

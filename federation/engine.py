@@ -24,7 +24,7 @@ from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
 from federation.bind import Binder, Bound
-from federation.execute import Execution, FragmentProgress
+from federation.execute import Execution
 from federation.fetch import start_deadline
 from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
@@ -37,6 +37,7 @@ from federation.planner.nodes import Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.positions import placed
+from federation.progress import FragmentProgress
 from federation.slots import DEFAULT_SIZE, Slots
 from federation.verify import SECONDS, Sample, Statement, Verifier
 

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -19,22 +18,13 @@ from catalog.model import Source
 from federation.fetch import Fetcher, FetchStats
 from federation.planner.keys import apply_filters, distinct_keys
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
+from federation.progress import FragmentProgress
 from federation.slots import Slots
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
 sys.setswitchinterval(1e-4)
 KEPT_BYTES = 64 << 20  # of a stage that need not be kept
 WORKERS = 4  # for one fragment, unless limits.concurrency says more
-
-
-@dataclass(frozen=True, slots=True)
-class FragmentProgress:
-    """What one fragment has brought so far; `bytes` are Arrow's."""
-
-    source: str
-    rows: int
-    bytes: int
-    done: bool
 
 
 class Execution:

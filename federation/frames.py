@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute
-from sqlglot import exp
 
 from adapters.errors import DataError, InterfaceError, NotSupportedError
+from federation.quoting import quoted
 from federation.text import PER_DAY, to_text
 from federation.values import python_values
 
@@ -58,12 +58,12 @@ def _for_polars(column: Any, name: str) -> Any:
     """UUID and JSON become text; a type that polars lacks is refused."""
     kind = column.type
     if pa.types.is_interval(kind):
-        raise NotSupportedError(f"polars has no type for the INTERVAL column {_quoted(name)}", hint=_cast(name))
+        raise NotSupportedError(f"polars has no type for the INTERVAL column {quoted(name)}", hint=_cast(name))
     if isinstance(kind, pa.UuidType | pa.JsonType):
         return pa.chunked_array([to_text(chunk) for chunk in column.chunks], pa.string())
     _refuse_infinity(column, name)
     if pa.types.is_time64(kind) and pc.any(pc.equal(column.cast(pa.int64()), PER_DAY[kind.unit])).as_py():
-        raise DataError(f"column {_quoted(name)} has the time 24:00:00, which polars cannot hold", hint=_cast(name))
+        raise DataError(f"column {quoted(name)} has the time 24:00:00, which polars cannot hold", hint=_cast(name))
     return column
 
 
@@ -88,12 +88,8 @@ def _refuse_infinity(column: Any, name: str) -> None:
     width = column.type.bit_width
     numbers = column.cast(pa.int64() if width == 64 else pa.int32())
     if pc.any(pc.is_in(numbers, pa.array(INFINITE[width], numbers.type))).as_py():
-        raise DataError(f"column {_quoted(name)} has an infinite date, which a frame cannot hold", hint=_cast(name))
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+        raise DataError(f"column {quoted(name)} has an infinite date, which a frame cannot hold", hint=_cast(name))
 
 
 def _cast(name: str) -> str:
-    return f"CAST({_quoted(name)} AS VARCHAR)"
+    return f"CAST({quoted(name)} AS VARCHAR)"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from sqlglot import exp
@@ -13,6 +16,7 @@ from sqlglot.errors import SqlglotError
 from adapters.errors import ProgrammingError, UndefinedParameter
 from adapters.sql.scan import literal
 
+_NUMBER = re.compile(r"-?([0-9]+)\.([0-9]+)")
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 
 
@@ -51,6 +55,10 @@ def value_literal(value: Any) -> exp.Expr:
         return exp.cast(exp.Literal.string("".join(f"\\x{byte:02X}" for byte in bytes(value))), "BLOB")
     if isinstance(value, uuid.UUID):
         return exp.cast(exp.Literal.string(str(value)), "UUID")
+    if isinstance(value, datetime.time):
+        return exp.cast(exp.Literal.string(value.isoformat()), "TIMETZ" if value.tzinfo else "TIME")
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ProgrammingError(f"DECIMAL has no {value}", hint="pass a float")
     if isinstance(value, (list, tuple)):
         return exp.Array(expressions=[value_literal(each) for each in value])
     if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
@@ -66,4 +74,8 @@ def _typed_literal(value: Typed) -> exp.Expr:
         kind = exp.DataType.build(value.type, dialect="duckdb")
     except (SqlglotError, ValueError) as exc:
         raise ProgrammingError(f"{value.type!r} is not the name of a type") from exc
+    if value.text is not None and (number := _NUMBER.fullmatch(value.text)):
+        whole, fraction = map(len, number.groups())
+        if value.type == f"DECIMAL({whole + fraction},{fraction})":
+            return literal(Decimal(value.text))  # has that type as it is written, and is easier to push down
     return exp.cast(exp.Null() if value.text is None else exp.Literal.string(value.text), kind)

@@ -10,10 +10,10 @@ import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlglot import exp
 
 from adapters.errors import DataError
 from federation.nested import Values, list_rows, map_rows, struct_rows
+from federation.quoting import quoted
 from federation.text import PER_DAY
 
 WHOLE = frozenset({"HUGEINT", "UHUGEINT"})  # decimals of scale 0 in Arrow
@@ -29,7 +29,7 @@ def python_values(array: Values, name: str, type_name: str) -> list[Any]:
             return [None if value is None else datetime.time.fromisoformat(value) for value in values]
         return values
     except (OverflowError, ValueError) as exc:
-        column = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+        column = quoted(name)
         raise DataError(
             f"column {column} ({type_name}) has a value that Python's types cannot hold",
             hint=f"CAST({column} AS VARCHAR), or read the result with fetch_arrow_table()",

@@ -28,9 +28,9 @@ from adapters.duck import Duck
 from adapters.errors import Error, QueryCancelled
 from adapters.sql.dialect import Reason
 from federation.agreement import Order, difference, is_stable, order_of
-from federation.execute import FragmentProgress
 from federation.planner.nodes import Note
 from federation.planner.optimizations import ALL, Optimization, Optimizations
+from federation.progress import FragmentProgress
 
 MOST_ROWS = 100_000  # of a result that is compared
 MOST_BYTES = 32 << 20  # of a result that is compared, as Arrow

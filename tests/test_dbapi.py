@@ -1,4 +1,4 @@
-"""PEP 249 over the real engine."""
+"""PEP 249, the same over the engine in this process and over a server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import federation
 from adapters import errors
 from federation.dbapi import Connection
 from tests.cli.sample import make_catalog
+from tests.http.running import Running, start_server
 
 ENDLESS = "SELECT count(*) FROM range(100000000000) AS a(x), range(100000000000) AS b(y) WHERE x * 3 = y + 1"
 
@@ -29,9 +30,23 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_catalog(tmp_path_factory.mktemp("catalog"))
 
 
+@pytest.fixture(scope="module")
+def server(catalog: Path) -> Iterator[Running]:
+    with start_server(catalog.parent) as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "remote"])
+def target(request: pytest.FixtureRequest, catalog: Path) -> str:
+    if request.param == "embedded":
+        return str(catalog)
+    server: Running = request.getfixturevalue("server")
+    return server.url
+
+
 @pytest.fixture
-def connection(catalog: Path) -> Iterator[Connection]:
-    with federation.connect(catalog) as connection:
+def connection(target: str) -> Iterator[Connection]:
+    with federation.connect(target) as connection:
         yield connection
 
 
@@ -218,8 +233,8 @@ def test_parameters_that_are_wrong(connection: Connection) -> None:
 # --- states -------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_works_after_close(catalog: Path) -> None:
-    connection = federation.connect(catalog)
+def test_nothing_works_after_close(target: str) -> None:
+    connection = federation.connect(target)
     cursor = connection.execute("SELECT 1")
     connection.close()
     connection.close()
@@ -311,8 +326,8 @@ def test_a_timeout_ends_the_statement(connection: Connection) -> None:
         cursor.execute(ENDLESS).fetchall()
 
 
-def test_closing_ends_a_running_statement(catalog: Path) -> None:
-    connection = federation.connect(catalog)
+def test_closing_ends_a_running_statement(target: str) -> None:
+    connection = federation.connect(target)
     cursor = connection.cursor()
     failures: list[BaseException] = []
 
@@ -324,8 +339,7 @@ def test_closing_ends_a_running_statement(catalog: Path) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    while cursor.description is None:
-        time.sleep(0.01)
+    time.sleep(0.3)
     connection.close()
     thread.join(30)
     assert not thread.is_alive()
@@ -384,9 +398,9 @@ def test_pandas_and_polars_read_through_the_connection(connection: Connection) -
     assert frame["id"].to_list() == [1, 2, 3]
 
 
-def test_closing_works_with_contextlib(catalog: Path) -> None:
+def test_closing_works_with_contextlib(target: str) -> None:
     with (
-        contextlib.closing(federation.connect(catalog)) as connection,
+        contextlib.closing(federation.connect(target)) as connection,
         contextlib.closing(connection.cursor()) as cursor,
     ):
         assert cursor.execute("SELECT 1").fetchone() == (1,)

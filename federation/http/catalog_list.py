@@ -6,12 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
-from sqlglot import exp
 
-from adapters.base import Column, TableName
-from adapters.errors import Error
-from catalog.model import CatalogTable, View
-from federation.engine import Engine
+from federation import listing
 from federation.http.models import Problem
 from federation.http.problems import HttpProblem, problem
 from federation.http.server import Server, server_of
@@ -78,19 +74,7 @@ class TableInfo(RelationInfo):
 @router.get("/v1/catalog", response_model=CatalogInfo)
 async def get_catalog(server: Annotated[Server, Depends(server_of)]) -> dict[str, Any]:
     """The sources and the schemas of views. No source is asked."""
-    catalog = server.engines.current.catalog
-    sources = [
-        {
-            "name": source.name,
-            "adapter": source.kind,
-            "default_schema": None
-            if isinstance(source.adapter_or_fault, Exception)
-            else source.adapter_or_fault.default_schema,
-        }
-        for source in catalog.sources.values()
-    ]
-    path = [list(entry) for entry in catalog.settings.search_path]
-    return {"sources": sources, "view_schemas": sorted({schema for schema, _ in catalog.views}), "search_path": path}
+    return listing.overview(server.engines.current.catalog)
 
 
 @router.get("/v1/catalog/tables", response_model=RelationList)
@@ -116,79 +100,14 @@ async def get_table(
 
 
 def _tables(server: Server, source: str | None, schema: str | None) -> dict[str, Any]:
-    found: list[dict[str, Any]] = []
-    failures: list[dict[str, Any]] = []
     with server.engines.lease() as engine:
         catalog = engine.catalog
         if source is not None and source not in catalog.sources:
             raise HttpProblem(404, f"there is no source {source}", hint=f"known: {', '.join(catalog.sources)}")
-        for name in catalog.sources if source is None else (source,):
-            try:
-                tables = catalog.tables(name)
-            except Error as exc:
-                catalog.redactor.scrub_error(exc)
-                failures.append({"source": name, "error": problem(exc)})
-                continue
-            found += [{"source": name, "schema": t.schema, "name": t.name, "kind": "table"} for t in tables]
-        if source is None:
-            found += [{"source": None, "schema": s, "name": name, "kind": "view"} for s, name in catalog.views]
-    return {"tables": [each for each in found if schema in (None, each["schema"])], "failures": failures}
+        found, failures = listing.tables(catalog, source, schema)
+    return {"tables": found, "failures": [{"source": name, "error": problem(error)} for name, error in failures]}
 
 
 def _table(server: Server, parts: list[str]) -> dict[str, Any]:
     with server.engines.lease() as engine:
-        try:
-            found = engine.catalog.resolve(parts, [True] * len(parts))
-            return _view_info(engine, found) if isinstance(found, View) else _table_info(engine, found)
-        except Error as exc:
-            engine.catalog.redactor.scrub_error(exc)
-            raise
-
-
-def _view_info(engine: Engine, view: View) -> dict[str, Any]:
-    schema, types = engine.describe(view.sql)
-    columns = [_column(Column(field.name, field.type), kind) for field, (_, kind) in zip(schema, types, strict=True)]
-    about = {"source": None, "schema": view.schema, "name": view.name, "kind": "view", "comment": None, "owner": None}
-    return {**about, "columns": columns, "primary_key": [], "foreign_keys": [], "freshness": 0.0}
-
-
-def _table_info(engine: Engine, found: CatalogTable) -> dict[str, Any]:
-    table, source = found.table, found.source.name
-    _, types = engine.describe(_all_of(source, table.name))
-    return {
-        "source": source,
-        "schema": table.name.schema,
-        "name": table.name.name,
-        "kind": "table",
-        "columns": [_column(each, kind) for each, (_, kind) in zip(table.columns, types, strict=True)],
-        "primary_key": list(table.primary_key),
-        "foreign_keys": [
-            {
-                "columns": list(key.columns),
-                "schema": key.references.schema,
-                "table": key.references.name,
-                "referenced_columns": list(key.referenced_columns),
-            }
-            for key in table.foreign_keys
-        ],
-        "comment": table.comment,
-        "owner": found.owner,
-        "freshness": 0.0,
-    }
-
-
-def _column(column: Column, kind: str) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "type": kind,
-        "arrow_type": str(column.type),
-        "nullable": column.nullable,
-        "source_type": column.source_type or None,
-        "required_filter": column.required_filter,
-        "comment": column.comment,
-    }
-
-
-def _all_of(source: str, table: TableName) -> str:
-    named = exp.table_(table.name, db=table.schema, catalog=source, quoted=True)
-    return exp.select("*").from_(named).sql("duckdb")
+        return listing.table(engine, parts)

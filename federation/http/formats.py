@@ -27,6 +27,7 @@ from federation.writers.arrow import ArrowWriter, ParquetWriter
 from federation.writers.text import CsvWriter, NdjsonWriter, slices
 
 pc: Any = pyarrow.compute
+TYPE_KEY = "federation.type"
 ARROW_BYTES = 4 << 20  # of one record batch, so that a reader that is slow does not hold more
 
 
@@ -99,6 +100,11 @@ def result_columns(schema: pa.Schema, types: Sequence[str]) -> list[dict[str, st
     ]
 
 
+def with_types(schema: pa.Schema, types: Sequence[str]) -> pa.Schema:
+    """DuckDB's name of each type goes into the metadata of its field: Arrow's alone do not tell all of them apart."""
+    return pa.schema([f.with_metadata({TYPE_KEY: kind}) for f, kind in zip(schema, types, strict=True)])
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     media_type: str
@@ -126,7 +132,7 @@ ARROW = Format(
     "application/vnd.apache.arrow.stream",
     False,
     True,
-    lambda out, schema, _: _Silent(ArrowWriter(out, schema)),
+    lambda out, schema, about: _Silent(ArrowWriter(out, with_types(schema, about.types))),
     arrow_parts,
 )
 PARQUET = Format(

@@ -14,11 +14,11 @@ import pyarrow as pa
 from adapters.base import CancelToken
 from adapters.errors import QueryCancelled, QueryTimeout
 from federation.engine import Result
-from federation.execute import FragmentProgress
 from federation.http.engines import Engines
 from federation.http.models import Parameter, QueryRequest, TypedValue
 from federation.http.problems import problem
 from federation.parameters import Typed
+from federation.progress import FragmentProgress
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
 ID = r"^[0-9A-Za-z_-]{8,64}$"
