@@ -79,15 +79,13 @@ class PostgresAdapter:
             raise CatalogError("uri is missing", hint='uri = "postgresql://user@host:5432/database"', source=name)
         limits = options.get("limits") or {}
         self._faults = Faults(name, uri)
-        timeout = limits.get("timeout")
-        self._server = Server(uri, self.default_schema, timeout, self._faults)
-        self._adviser = Server(uri, self.default_schema, min(timeout or _ADVICE_SECONDS, _ADVICE_SECONDS), self._faults)
+        self._server = Server(uri, self.default_schema, limits.get("timeout"), self._faults)
         size = limits.get("concurrency") or CONCURRENCY
         self._readers: Pool[Session] = Pool(self._server.open, Session.close, size)
         # Apart from the readers, which may all wait for a consumer that first wants to know a table or needs a
         # snapshot.
         self._describers: Pool[Session] = Pool(self._server.open, Session.close, _DESCRIBERS)
-        self._advisers: Pool[Session] = Pool(self._adviser.open, Session.close, _DESCRIBERS)
+        self._advisers: Pool[Session] = Pool(lambda: self._server.open(_ADVICE_SECONDS), Session.close, _DESCRIBERS)
         self._exporters: Pool[Session] = Pool(self._server.open, Session.close, _UNBOUNDED)
         self._described: dict[TableName, Described] = {}
 
@@ -262,7 +260,6 @@ class PostgresAdapter:
         for pool in (self._readers, self._describers, self._advisers, self._exporters):
             pool.close()
         self._server.close()
-        self._adviser.close()
 
 
 def _checked(

@@ -101,12 +101,13 @@ class Server:
 
     def __init__(self, uri: str, schema: str, timeout: float | None, faults: Faults) -> None:
         self._uri = uri
-        self._settings = _SETTINGS | {"statement_timeout": str(int((timeout or 0) * 1000))}
+        self._timeout = timeout
         self._schema = schema
         self._faults = faults
         self._database: AdbcDatabase | None = None
 
-    def open(self) -> Session:
+    def open(self, most: float | None = None) -> Session:
+        """A session whose statements take `most` seconds, if that is less than the source's limit."""
         with self._faults.connecting():
             # No lock, for this connects as well: several threads may each make one, and the last is kept.
             database = self._database or connect(_with_timeout(self._uri))
@@ -114,7 +115,9 @@ class Server:
             connection = AdbcConnection(database)
         session = Session(connection)
         path = f"pg_catalog.set_config('search_path', pg_catalog.quote_ident({quoted(self._schema)}), false)"
-        settings = [f"pg_catalog.set_config('{key}', {quoted(value)}, false)" for key, value in self._settings.items()]
+        limit = min((each for each in (self._timeout, most) if each), default=0.0)
+        wanted = _SETTINGS | {"statement_timeout": str(int(limit * 1000))}
+        settings = [f"pg_catalog.set_config('{key}', {quoted(value)}, false)" for key, value in wanted.items()]
         try:
             with self._faults.translated():
                 session.run(f"SELECT {', '.join([path, *settings])}")

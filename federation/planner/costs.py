@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from sqlglot import exp
 from adapters.base import Estimate, SupportsEstimate, SupportsStatistics, TableStatistics
 from adapters.errors import Error
 from catalog.model import CatalogTable, Source
+from federation.planner import filters
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 
 T = TypeVar("T")
@@ -39,15 +40,15 @@ class Costs:
         self._kept: OrderedDict[object, tuple[float, object]] = OrderedDict()
         self._asking: ThreadPoolExecutor | None = None
 
-    def estimate(self, fragments: Sequence[Fragment]) -> None:
-        """Set the cost of the fragments; their sources are asked side by side."""
+    def estimate(self, fragments: Sequence[Fragment], tables: Mapping[str, CatalogTable]) -> None:
+        """Set the cost of the fragments, whose queries name the `tables`; their sources are asked side by side."""
         if len(fragments) < 2:
             for fragment in fragments:
-                self._set(fragment)
+                self._set(fragment, tables)
             return
         with self._lock:
             self._asking = self._asking or ThreadPoolExecutor(ASKING, thread_name_prefix="estimate")
-        list(self._asking.map(self._set, fragments))
+        list(self._asking.map(lambda each: self._set(each, tables), fragments))
 
     def statistics(self, table: CatalogTable) -> TableStatistics:
         """What the source knows of a table; nothing, if it knows none."""
@@ -73,12 +74,26 @@ class Costs:
         if asking is not None:
             asking.shutdown(wait=False, cancel_futures=True)
 
-    def _set(self, fragment: Fragment) -> None:
+    def _set(self, fragment: Fragment, tables: Mapping[str, CatalogTable]) -> None:
         if isinstance(fragment, RemoteQuery):
-            fragment.cost = self.query(fragment.source, fragment.translated.query)
+            known = self.query(fragment.source, fragment.translated.query)
+            fragment.cost = known if known.rows is not None else self._guessed(fragment, tables)
         elif isinstance(fragment, TableScan):
             fragment.cost = self._scanned(fragment)
         fragment.expected = fragment.cost
+
+    def _guessed(self, fragment: RemoteQuery, tables: Mapping[str, CatalogTable]) -> Cost:
+        """For a source that estimates no queries: its largest table, and a share of it for each condition."""
+        names = {table.name for table in fragment.query.find_all(exp.Table)} & tables.keys()
+        sizes = [self.statistics(tables[name]).rows for name in names]
+        known = [each for each in sizes if each is not None]
+        if not known or len(known) < len(sizes):
+            return Cost()
+        query = fragment.translated.query
+        if query.args.get("group") is None and any(each.find(exp.AggFunc) for each in query.selects):
+            return _cost(Estimate(1.0))
+        tests = len(filters.conjuncts(where.this)) if (where := query.args.get("where")) is not None else 0
+        return _cost(Estimate(max(known) * SELECTIVITY**tests))
 
     def _scanned(self, scan: TableScan) -> Cost:
         adapter = scan.source.adapter

@@ -13,6 +13,7 @@ A consumer inside a derived table is followed through its outputs, as far as the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -118,12 +119,25 @@ def _restrictions(select: exp.Select) -> Iterator[tuple[exp.Column, exp.Column]]
         consumers = {"LEFT": {right}, "RIGHT": own - {right}}.get(join.side, set())
         if join.kind in ("", "OUTER"):
             yield from _equalities(_on(join), consumers)
-    yield from _equalities(everywhere, own)
+    yield from _equalities(everywhere + _following(everywhere), own)
     for part in everywhere:
         if isinstance(part, exp.Exists):
             yield from _from_exists(part.this, own)
         elif isinstance(part, exp.In) and part.args.get("query") is not None and isinstance(part.this, exp.Column):
             yield from _from_in(part, own)
+
+
+def _following(parts: list[exp.Expr]) -> list[exp.Expr]:
+    """The equalities of columns that follow from others: `a = b AND b = c` says `a = c`."""
+    classes: list[dict[exp.Expr, None]] = []
+    for part in parts:
+        if isinstance(part, exp.EQ):
+            sides = {part.this.unnest(): None, part.expression.unnest(): None}
+            if all(isinstance(each, exp.Column) for each in sides):
+                touched = [each for each in classes if each.keys() & sides.keys()]
+                classes = [each for each in classes if each not in touched]
+                classes.append({column: None for each in [*touched, sides] for column in each})
+    return [exp.EQ(this=one, expression=other) for each in classes for one, other in itertools.combinations(each, 2)]
 
 
 def _equalities(parts: list[exp.Expr], consumers: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:

@@ -101,7 +101,7 @@ def _plan(
         scans.place(placed)
         joined = len(fragments.made) + len(fragments.local_scans) > 1
         if weigh or joined:
-            costs.estimate(fragments.made)
+            costs.estimate(fragments.made, fragments.tables)
         if joined:
             RuntimeFilterPlacer(fragments, stages, costs).place(placed)
     except BaseException:

@@ -24,6 +24,7 @@ UNKNOWN_ROWS = 100_000.0
 USEFUL = 0.7  # keys that leave more of the rows are not worth collecting
 BY_INDEX = 0.01  # so few keys that a source looks them up
 SECONDS_PER_KEY = 1e-6  # to collect, send and test one
+LITTLE = 0.3  # of the time that reading a relation takes, to wait for what may restrict it
 
 
 @dataclass(eq=False)
@@ -81,7 +82,7 @@ class Reducer:
             cost, found = self._start(relation, made), []
             for link in links:
                 if link.consumer == relation and link.producer in made.costs:
-                    restriction = self._restriction(link, cost, made.costs[link.producer])
+                    restriction = self._restriction(link, cost, made)
                     if restriction is not None:
                         found.append(restriction)
                         cost = _less(cost, restriction, fetched=self.nodes[relation].fragment is not None)
@@ -97,7 +98,8 @@ class Reducer:
         known = Reduction(costs={part: self.nodes[part].cost for each in whole for part in self.nodes[each].parts})
         return min((order(self._start(each, known)) for each in whole), default=float("inf"))
 
-    def _restriction(self, link: Link, cost: Cost, producer: Cost) -> Restriction | None:
+    def _restriction(self, link: Link, cost: Cost, made: Reduction) -> Restriction | None:
+        producer, fetched = made.costs[link.producer], self.nodes[link.consumer].fragment is not None
         mine, _ = self.statistics(link.consumer, link.consumer_column)
         values, every = self.statistics(link.producer, link.producer_column)
         rows = producer.rows or 0.0
@@ -107,10 +109,21 @@ class Reducer:
         else:  # as much as is left of what the keys come from
             left = min(1.0, rows / max(every, 1.0)) if every is not None else 1.0
         if left > USEFUL:
-            return None
+            # Estimates of filters are guesses: for what is quick to read it costs little to look.
+            quick = (producer.seconds or 0.0) < (cost.seconds or 0.0) * LITTLE
+            look = fetched and quick and self._is_filtered(link.producer, made)
+            return Restriction(link, mine, 1.0, sent=True) if look else None
         saved = (1 - left) * (cost.bytes or 0.0) / BYTES_PER_SECOND
-        sent = self.nodes[link.consumer].fragment is not None and saved > keys * SECONDS_PER_KEY + LATENCY
-        return Restriction(link, mine, left, sent)
+        return Restriction(link, mine, left, sent=fetched and saved > keys * SECONDS_PER_KEY + LATENCY)
+
+    def _is_filtered(self, relation: Relation, made: Reduction) -> bool:
+        """Whether it may hold fewer rows than its tables."""
+        node = self.nodes[relation]
+        if conditions(relation) or made.restrictions[relation]:
+            return True
+        if isinstance(node.fragment, RemoteQuery):
+            return node.fragment.translated.query.find(exp.Where, exp.Having, exp.Limit) is not None
+        return any(self._is_filtered(part, made) for part in node.parts if part in made.restrictions)
 
     # --- what is known of the relations ---------------------------------------------------------------------------
 
