@@ -66,8 +66,7 @@ def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[Part]) -> tuple
     selected = [each.select(f"q.{name}") for each, name in zip(columns, names, strict=False)]
     misfits = []
     for number, each in enumerate(columns):
-        if each.misfit is not None:
-            condition, misfit = each.misfit
+        for condition, misfit in each.misfits:
             selected.append(condition.format(f"q.c{number}"))
             misfits.append((number, misfit))
     made = []

@@ -54,8 +54,6 @@ def arrow_type(name: str, typmod: int, arrays: int) -> pa.DataType:
     """`name` is pg_type.typname of a built-in type, or empty for any other; `arrays` counts the array levels."""
     if arrays > 1:
         return pa.string()
-    if arrays and name == "interval":
-        return pa.list_(pa.string())  # the driver breaks off at one that is too long, and names no column
     element = numeric_type(typmod) if name == "numeric" else _PLAIN.get(name, pa.string())
     return pa.list_(element) if arrays else element
 
@@ -85,14 +83,16 @@ class Misfit(Exception):
 @dataclass(frozen=True, slots=True)
 class Travel:
     """`cast` is the type that the source casts to, after it has shifted the decimal point (`scaled`) or cut zeros at
-    the end (`trim`). `misfit` is an SQL condition over {0} for values that would arrive wrong, with its error."""
+    the end (`trim`). `misfits` are SQL conditions over {0} for values that would arrive wrong, each with its error. At
+    those of a value that `breaks` the driver it is not sent."""
 
     type: Any  # pa.DataType
     cast: str | None
     arrive: Callable[[Array], Array]
     scaled: bool = False
     trim: bool = False
-    misfit: tuple[str, Misfit] | None = None
+    misfits: tuple[tuple[str, Misfit], ...] = ()
+    breaks: bool = False
 
     def select(self, column: str) -> str:
         if self.scaled:
@@ -100,11 +100,13 @@ class Travel:
             return f"({column}::numeric{factor})::{self.cast}"
         if self.trim:
             return f"pg_catalog.trim_scale({column}::numeric)::{self.cast}"
+        value = f"{column}::{self.cast}" if self.cast else column
         if pt.is_list(self.type):
-            return f"({column}::{self.cast})[:]"  # lower bounds become 1
-        if pt.is_interval(self.type) and self.misfit:
-            return f"CASE WHEN {self.misfit[0].format(column)} THEN NULL ELSE {column}::{self.cast} END"
-        return f"{column}::{self.cast}" if self.cast else column
+            value = f"({value})[:]"  # lower bounds become 1
+        if self.breaks:
+            wrong = " OR ".join(condition for condition, _ in self.misfits)
+            return f"CASE WHEN {wrong.format(column)} THEN NULL ELSE {value} END"
+        return value
 
 
 def travel(wanted: pa.DataType) -> Travel | None:
@@ -128,7 +130,7 @@ def travel(wanted: pa.DataType) -> Travel | None:
     if pt.is_interval(wanted):
         hours = "abs(extract(hour FROM {0}::interval)) > 2562046"
         misfit = Misfit("an interval has more than 2562046 hours", "::text")
-        return Travel(wanted, "interval", lambda a: a, misfit=(hours, misfit))
+        return Travel(wanted, "interval", lambda a: a, misfits=((hours, misfit),), breaks=True)
     return None
 
 
@@ -150,16 +152,22 @@ def _list(element: pa.DataType) -> Travel | None:
     if pt.is_decimal(element):
         wide = pa.decimal128(element.precision, element.scale)
         inner_type: pa.DataType = wide
-        cast, arrive = "text", lambda a: decimals(a, wide)
+        # By way of numeric, for the text of money has a currency.
+        cast, arrive = "numeric[]::text", lambda a: decimals(_trimmed(a), wide)
     else:
         inner_type = inner.type
     target = pa.list_(inner_type)
-    misfit = Misfit("an array has more than one dimension", "::text")
+    dimensions = "pg_catalog.array_ndims({0}) > 1", Misfit("an array has more than one dimension", "::text")
+    of_elements = tuple(
+        (f"EXISTS (SELECT FROM pg_catalog.unnest({{0}}) AS e WHERE {condition.format('e')})", misfit)
+        for condition, misfit in inner.misfits
+    )
     return Travel(
         target,
         f"{cast or 'json'}[]",
         lambda a: _elements(a, target, arrive),
-        misfit=("array_ndims({0}) > 1", misfit),
+        misfits=(dimensions, *of_elements),
+        breaks=inner.breaks,
     )
 
 
@@ -173,6 +181,11 @@ def _elements(array: Array, target: pa.ListType[Any], arrive: Callable[[Array], 
 def _as_json(array: Array, wanted: pa.JsonType) -> Array:
     storage = array.storage if isinstance(array, pa.ExtensionArray) else array
     return pa.ExtensionArray.from_storage(wanted, storage.cast(pa.string()))
+
+
+def _trimmed(numbers: Array) -> Array:
+    """Without zeros at the end, of which there may be more than Arrow reads."""
+    return pc.replace_substring_regex(numbers, r"(\.[0-9]*?)0+$", r"\1")
 
 
 def beyond(kind: Any) -> Misfit:

@@ -25,6 +25,7 @@ CREATE DOMAIN cheap AS price CHECK (VALUE < 10);
 CREATE DOMAIN code AS char(4);
 CREATE DOMAIN ints AS int[];
 CREATE DOMAIN feeling AS mood;
+CREATE DOMAIN lapse AS interval(1) CHECK (VALUE > '0');
 CREATE TYPE floats AS RANGE (subtype = float8);
 """
 
@@ -130,13 +131,22 @@ CASES: list[tuple[str, str, pa.DataType, str | None]] = [
     ("char(3)[]", "'{a,bc}'", pa.list_(_TEXT), "[a, bc]"),
     ("numeric(10, 2)[]", "'{1.5,NULL,-0.01}'", pa.list_(_D(10, 2)), "[1.50, NULL, -0.01]"),
     ("numeric[]", "'{0.1,-2}'", pa.list_(_D(38, 10)), "[0.1000000000, -2.0000000000]"),
+    ("numeric[]", f"'{{1.5{ZEROS}0,100}}'", pa.list_(_D(38, 10)), "[1.5000000000, 100.0000000000]"),
     ("bool[]", "'{t,f,NULL}'", pa.list_(pa.bool_()), "[true, false, NULL]"),
     ("float8[]", "'{1.5,NaN,-Infinity}'", pa.list_(pa.float64()), "[1.5, nan, -inf]"),
     ("date[]", "'{infinity,2024-01-01}'", pa.list_(pa.date32()), "[infinity, 2024-01-01]"),
     ("timestamp[]", "'{-infinity,\"2024-01-01 10:00\"}'", pa.list_(_TS), "[-infinity, '2024-01-01 10:00:00']"),
     ("uuid[]", f"'{{{UUID}}}'", pa.list_(pa.uuid()), f"[{UUID}]"),
     ("bytea[]", "ARRAY['\\x00ff'::bytea]", pa.list_(pa.binary()), "['\\\\x00\\\\xFF']"),
-    ("interval[]", "'{1 day}'", pa.list_(_TEXT), "[1 day]"),
+    ("money[]", "'{-12.34,NULL,1234567.8}'", pa.list_(_D(19, 2)), "[-12.34, NULL, 1234567.80]"),
+    ("oid[]", "'{4294967295}'", pa.list_(pa.int64()), "[4294967295]"),
+    ("timestamptz[]", "'{infinity,\"2024-01-01 10:00+01\"}'", pa.list_(_TZ), "[infinity, '2024-01-01 09:00:00+00']"),
+    ("json[]", "ARRAY['[1]'::json, NULL]", pa.list_(pa.json_()), "[[1], NULL]"),
+    ("interval[]", "'{-1 mon 2 days -00:00:00.000001,NULL,1 day -2562046 hours}'", pa.list_(_IV),
+     "['-1 month 2 days -00:00:00.000001', NULL, '1 day -2562046:00:00']"),
+    ("interval[]", "'{}'", pa.list_(_IV), "[]"),
+    ("interval[]", "'[3:4]={1 year,-178000000 years}'", pa.list_(_IV), "[1 year, -178000000 years]"),
+    ("lapse[]", "'{1.25 s}'", pa.list_(_IV), "['00:00:01.3']"),
     ("mood[]", "'{sad,NULL}'", pa.list_(_TEXT), "[sad, NULL]"),
     ("inet[]", "'{10.0.0.1}'", pa.list_(_TEXT), "[10.0.0.1/32]"),
     ("pair[]", "ARRAY[ROW(1, 'x')::pair]", pa.list_(_TEXT), "['(1,x)']"),
@@ -188,6 +198,9 @@ MISFITS: list[tuple[str, str]] = [
     ("text[]", "'{{a}}'"),
     ("interval", "'2562048 hours'"),
     ("interval", "'-9223372036854775808 us'"),
+    ("interval[]", "'{1 day,NULL,2562048 hours}'"),
+    ("interval[]", "'{{1 day},{2 days}}'"),
+    ("interval[]", "'{{1 day},{-2562048 hours}}'"),
     ("timestamp", "'294276-12-31 23:59:59.999999'"),
     ("timestamptz", "'294247-01-11'"),
 ]
@@ -238,6 +251,38 @@ def test_a_type_survives(adapter: PostgresAdapter, number: int) -> None:
         connection.register("read", read)
         rows = connection.sql(f"SELECT n, {name}::varchar, {name} IS NULL FROM read ORDER BY n").fetchall()
     assert rows == [(1, expected, False), (2, None, True), (3, expected, False)]
+
+
+SCALARS = [case for case in CASES if not case[0].endswith("[]") and case[0] not in ("ints", "smallserial")]
+
+
+@pytest.fixture(scope="module")
+def arrays(postgres_server: Server) -> Iterator[PostgresAdapter]:
+    """For each scalar a table with two columns: one, and one of arrays of it."""
+    uri = postgres_server.create_database("arrays")
+    script = TYPES
+    for number, (kind, value, _, _) in enumerate(SCALARS):
+        one = f"({value})::{kind}"
+        script += f"CREATE TABLE t{number} (n int, one {kind}, many {kind}[]);\n"
+        script += f"INSERT INTO t{number} VALUES (1, {one}, ARRAY[{one}, NULL, {one}]), (2, NULL, NULL), "
+        script += f"(3, {one}, '{{}}');\n"
+    run_sql(uri, script)
+    made = PostgresAdapter("pg", {"uri": uri})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("number", range(len(SCALARS)), ids=[f"{case[0]}={case[1]}" for case in SCALARS])
+def test_an_array_holds_what_its_elements_are(arrays: PostgresAdapter, number: int) -> None:
+    table = f"t{number}"
+    columns = arrays.get_table(TableName("public", table))
+    assert columns.column("many").type == pa.list_(columns.column("one").type)
+    with duckdb.connect() as connection:
+        connection.register("read", read_all(arrays, "n", "one", "many", table=table))
+        rows = connection.sql(
+            "SELECT len(many), many = [one, NULL, one], typeof(many) = typeof(one) || '[]' FROM read ORDER BY n"
+        ).fetchall()
+    assert rows == [(3, True, True), (None, None, True), (0, False, True)]
 
 
 def test_all_types_in_one_scan(adapter: PostgresAdapter) -> None:
