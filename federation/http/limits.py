@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from federation.http.problems import HttpProblem, problem_response
 
 
-def json_body(request: Request) -> None:
+async def json_body(request: Request) -> None:
     """A page in a browser may send other types to any address without asking; this one it may not."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):

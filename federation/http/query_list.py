@@ -17,7 +17,7 @@ router = APIRouter(tags=["queries"])
 LOOK_EVERY = 0.25  # seconds
 
 
-def run_of(server: Annotated[Server, Depends(server_of)], query_id: Annotated[str, Path(pattern=ID)]) -> Run:
+async def run_of(server: Annotated[Server, Depends(server_of)], query_id: Annotated[str, Path(pattern=ID)]) -> Run:
     """Raises HttpProblem 404."""
     return server.queries.get(query_id)
 

@@ -73,7 +73,7 @@ def user_of(request: Request) -> str:
     return found
 
 
-def server_of(request: Request) -> Server:
+async def server_of(request: Request) -> Server:
     """The server that a request came to."""
     found: Server = request.app.state.server
     return found

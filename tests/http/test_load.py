@@ -1,0 +1,34 @@
+"""Many clients: no error, no leak, an event loop that is never held up. At full length in `make test-all`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.http.load import Idle, descriptors, late, memory, run_load
+from tests.http.running import start_server, wait_for, write_sample
+
+
+@pytest.mark.parametrize(
+    ("clients", "seconds"), [(40, 5.0), pytest.param(200, 60.0, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+)
+def test_load(tmp_path: Path, clients: int, seconds: float) -> None:
+    write_sample(tmp_path)
+    with start_server(tmp_path) as server:
+        asyncio.run(run_load(server, clients, 3.0))
+        wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
+        before = memory(server), descriptors(server)
+        late_before, _ = late(server, 0.1)
+        idle = Idle()
+        load = asyncio.run(run_load(server, clients, seconds))
+        wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
+        assert load.errors == []
+        assert load.large > 0
+        assert load.left > 0
+        wait_for(lambda: descriptors(server) <= before[1] + 5)
+        assert memory(server) < before[0] + (300 << 20)
+        late_after, looked = late(server, 0.1)
+        # On a machine that is busy with other things, doing nothing is late as well.
+        assert late_after - late_before <= looked // 100 + 3 * idle.late()
