@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 def serve(config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises CatalogError, and what else keeps it from starting."""
+    logging.basicConfig(format="%(levelname)s:     %(message)s")
+    logging.getLogger("federation").setLevel(logging.INFO)
     state = State(config.state)
     state.serve_alone()
     server = Server(config, Engines(config.catalog), state)
