@@ -32,7 +32,7 @@ class Address:
 
 
 def read_address(target: str, token: str | None, ca_file: str | os.PathLike[str] | None) -> Address:
-    """`http://host:8470`, `https://name:password@host/behind/a/proxy`. Raises InterfaceError."""
+    """`http://host:8470`, `https://name:password@host/behind/a/proxy`, `http://:token@host`. Raises InterfaceError."""
     try:
         parts = urlsplit(target)
         port, host = parts.port, parts.hostname
@@ -50,9 +50,11 @@ def read_address(target: str, token: str | None, ca_file: str | os.PathLike[str]
 
 
 def _authorization(user: str | None, password: str | None, token: str | None) -> str | None:
+    if token is not None and (user or password):
+        raise InterfaceError("a token and a user are given", hint="one of them says who asks")
+    if password and not user:
+        token = unquote(password)
     if token is not None:
-        if user or password:
-            raise InterfaceError("a token and a user are given", hint="one of them says who asks")
         if not (token.isascii() and token.isprintable() and token and " " not in token):
             raise InterfaceError("the token is none", hint="federation token create NAME prints one")
         return f"Bearer {token}"
