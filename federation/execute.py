@@ -80,7 +80,8 @@ class Execution:
 
     def stats(self) -> dict[str, FetchStats]:
         """What each fragment has cost, by its name."""
-        return {name: fetcher.stats for name, fetcher in self._fetchers.items()}
+        fetchers = list(self._fetchers.items())  # another thread may be starting some
+        return {name: fetcher.stats for name, fetcher in fetchers}
 
     def progress(self) -> list[FragmentProgress]:
         sources = {fragment.name: fragment.source.name for fragment in self.plan.fragments}
@@ -97,7 +98,7 @@ class Execution:
         if not self._complete:
             # First of all, for whoever still reads: a fragment that is closed must not look like one that has ended.
             self.cancel.cancel(QueryCancelled("the result was closed before it was read to its end"))
-        for fetcher in self._fetchers.values():
+        for fetcher in list(self._fetchers.values()):
             fetcher.close()
         for rows in reversed(self._running):  # who reads comes before what is read
             with contextlib.suppress(ValueError):  # its generator is just being pulled by another thread

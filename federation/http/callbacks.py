@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.errors import Error
 from catalog.access import Callbacks
 from federation.http.problems import HttpProblem
 from federation.http.statement_store import Statement, Statements
@@ -81,11 +82,20 @@ class Caller:
     def _work(self) -> None:
         while not self._closed:
             self._woken.clear()
-            for statement in self._statements.to_call():
-                if self._due.get(statement.id, 0.0) <= time.monotonic() and not self._closed:
-                    self._call(statement)
-            wait = min(self._due.values(), default=None)
-            self._woken.wait(None if wait is None else max(0.0, wait - time.monotonic()))
+            try:
+                self._call_due()
+                next_due = min(self._due.values(), default=None)
+            except Error as exc:  # the disk; it may come back
+                log.error("callbacks wait: %s", exc)
+                next_due = time.monotonic() + ANSWER_SECONDS
+            self._woken.wait(None if next_due is None else max(0.0, next_due - time.monotonic()))
+
+    def _call_due(self) -> None:
+        waiting = self._statements.to_call()
+        self._due = {each.id: self._due.get(each.id, 0.0) for each in waiting}  # others were deleted
+        for statement in waiting:
+            if self._due[statement.id] <= time.monotonic() and not self._closed:
+                self._call(statement)
 
     def _call(self, statement: Statement) -> None:
         tries = (statement.callback_tries or 0) + 1

@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from adapters.errors import Error
+from adapters.errors import Error, OperationalError
 from federation.http.app import create_app
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
@@ -40,6 +40,13 @@ def serve(config: ServerConfig) -> None:
         access_log=False,
         ws="none",
     )
+    try:
+        options.load()
+    except OSError as exc:
+        raise OperationalError(
+            "the certificate and its key cannot be used",
+            hint="name PEM files that belong together",
+        ) from exc
     _Process(options, server).run()
 
 

@@ -6,6 +6,7 @@ A file gets its name when it is complete, so that what a crash leaves is never t
 from __future__ import annotations
 
 import bisect
+import contextlib
 import errno
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -18,6 +19,7 @@ from federation.http.errors import ResultTooLarge
 from federation.http.formats import arrow_parts
 
 PARTIAL = ".partial"
+LOOK_BYTES = 16 << 20
 OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -37,16 +39,18 @@ class Results:
         ResultTooLarge, or what the batches raise; then there is no file."""
         final = self.path(statement_id)
         partial = final.with_suffix(PARTIAL)
-        room = self._most - self.used()
         rows: list[int] = []
+        next_look = 0
         try:
             with partial.open("wb") as file, pa.ipc.new_file(pa.PythonFile(file), schema, options=OPTIONS) as writer:
                 for batch in batches:
                     for part in arrow_parts(batch):
                         writer.write_batch(part)
                         rows.append(part.num_rows)
-                    if file.tell() > room:
-                        raise _no_room()
+                    if file.tell() >= next_look:
+                        next_look = file.tell() + LOOK_BYTES
+                        if self.used() > self._most:
+                            raise _no_room()
             size = partial.stat().st_size
             partial.replace(final)
         except OSError as exc:
@@ -79,7 +83,12 @@ class Results:
         self.path(statement_id).unlink(missing_ok=True)
 
     def used(self) -> int:
-        return sum(path.stat().st_size for path in self._folder.glob("*.arrow"))
+        """By all results, those that are being written too."""
+        total = 0
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # just deleted
+                total += path.stat().st_size
+        return total
 
     def keep_only(self, statement_ids: set[str]) -> None:
         """Remove what no statement owns, such as the parts that a crash left."""

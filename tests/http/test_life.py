@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.running import ROWS, Running, start_server, wait_for, write_sample
+from tests.http.running import ROWS, Running, run, start_server, wait_for, write_sample
 from tests.servers import Server, start_postgres
 
 SLOW = "SELECT count(*) FROM range(100000000) a(i), range(100000) b(j) WHERE a.i * b.j % 7 = 3"
@@ -229,6 +229,15 @@ def test_more_queries_than_may_be_open_wait(tmp_path: Path) -> None:
         wait_for(lambda: server.client.get("/v1/queries", params={"state": "queued"}).json()["queries"])
         connection.close()
         assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_certificates_that_are_none(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("nonsense")
+    for name in ("missing.pem", "bad.pem"):
+        options = ("--tls-cert", str(tmp_path / name), "--state", str(tmp_path / "s"))
+        done = run("serve", "-c", str(folder / "federation.toml"), *options)
+        assert done.returncode == 1
+        assert "the certificate and its key cannot be used" in done.stderr
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from federation.http.errors import ResultTooLarge
+from federation.http.results import Results
 from tests.http.running import ROWS, Running, run, start_server, wait_for, write_sample
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
@@ -177,6 +179,14 @@ def test_two_servers_do_not_share_a_state_folder(own: Path) -> None:
         done = run("serve", "-c", str(own / "federation.toml"), "--state", str(own / "state"))
     assert done.returncode == 1
     assert "another server uses the state folder" in done.stderr
+
+
+def test_a_result_that_has_no_room(tmp_path: Path) -> None:
+    results = Results(tmp_path / "r", most=1000)
+    batch = pa.record_batch({"x": [str(number) for number in range(10_000)]})
+    with pytest.raises(ResultTooLarge):
+        results.write("one", batch.schema, iter([batch, batch]))
+    assert list((tmp_path / "r").iterdir()) == []
 
 
 class Hook:
