@@ -20,13 +20,23 @@ import pyarrow as pa
 
 from adapters import sqlite_worker
 from adapters.base import CancelToken
-from adapters.sqlite_worker import read_frame, write_frame
+from adapters.sqlite_types import Array
+from adapters.sqlite_worker import Buffers, read_frame, write_frame
 
 Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
 Identity: TypeAlias = tuple[int, int]  # device and inode
+_KINDS = {pa.int64(): "q", pa.float64(): "d", pa.string(): "s", pa.binary(): "b"}
 ENDED = "Ended"  # of the process, not by a cancel
 _PACKAGES = str(Path(apsw.__file__).parent.parent)
 _WORKER = str(Path(sqlite_worker.__file__))
+
+
+def _array(kind: pa.DataType, rows: int, buffers: Buffers) -> Array:
+    there, *values = (None if each is None else pa.py_buffer(each) for each in buffers)
+    if there is not None:
+        flags: Array = pa.Array.from_buffers(pa.uint8(), rows, [None, there])
+        there = flags.cast(pa.bool_()).buffers()[1]
+    return pa.Array.from_buffers(kind, rows, [there, *values])
 
 
 class Failure(Exception):
@@ -63,22 +73,23 @@ class Session:
         return not self._complete or self._process.poll() is not None
 
     def rows(self, sql: str, cancel: CancelToken | None = None) -> list[tuple[Any, ...]]:
-        return list(chain.from_iterable(self._answer(sql, False, cancel or CancelToken())))
+        return list(chain.from_iterable(self._answer(sql, None, cancel or CancelToken())))
 
     def batches(self, sql: str, types: Sequence[pa.DataType], cancel: CancelToken) -> Batches:
         names = [str(place) for place in range(len(types))]
-        with closing(self._answer(sql, True, cancel)) as answer:
-            for values in answer:
-                arrays = [pa.array(values[place :: len(types)], kind) for place, kind in enumerate(types)]
+        kinds = "".join(_KINDS[kind] for kind in types)
+        with closing(self._answer(sql, kinds, cancel)) as answer:
+            for rows, *columns in answer:
+                arrays = [_array(kind, rows, buffers) for kind, buffers in zip(types, columns, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, names)
 
-    def _answer(self, sql: str, flat: bool, cancel: CancelToken) -> Generator[list[Any], None, None]:
+    def _answer(self, sql: str, kinds: str | None, cancel: CancelToken) -> Generator[list[Any], None, None]:
         source, target = cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin)
         self._complete = False
         unregister = cancel.register(self._process.kill)
         try:
             with self._cancelled_by(cancel):
-                write_frame(target, (sql, flat))
+                write_frame(target, (sql, kinds))
                 frame = read_frame(source)
             while isinstance(frame, list) and frame:
                 yield frame

@@ -4,8 +4,10 @@ Started as a script with the folder of the package apsw and the URI of the file,
 there in some tens of milliseconds. It reads statements from its standard input and writes their answers to its
 standard output, in frames: eight bytes of length, and a value in the format of the module marshal.
 
-- A statement is a tuple (SQL, whether values are to come flat).
-- A list holds some rows as tuples, or flat, value after value, which is faster. An empty one ends the answer.
+- A statement is a tuple (SQL, kinds of its columns or None), with a letter for each kind: `q` for integers, `d` for
+  doubles, `s` for text and `b` for bytes.
+- A list holds some rows as tuples or, when kinds are given, the number of rows and their columns, each as the buffers
+  of an Arrow array. An empty one ends the answer.
 - A tuple (name of the exception, message, the text that is not UTF-8 or None) says that the statement failed.
 
 It ends when its input does, whatever it is doing: then nobody is left to read the answer.
@@ -16,11 +18,15 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from itertools import chain, islice
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate, chain, islice
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
+Buffers: TypeAlias = tuple[bytes | None, ...]  # a byte for each row that says whether it is there; offsets; values
+_EMPTY = {"q": 0, "d": 0.0, "s": "", "b": b""}
 _LENGTH = 8
 _VERSION = 2  # of marshal's format: later ones look for objects that occur twice
 _FIRST_ROWS = 64
@@ -51,33 +57,61 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     return content
 
 
-def _answer(connection: Any, sql: str, flat: bool, out: BinaryIO) -> None:
+def _answer(connection: Any, sql: str, kinds: str | None, out: BinaryIO) -> None:
     """Rows that are long come in smaller frames."""
     cursor = connection.execute(sql)
     rows = _FIRST_ROWS
-    while found := list(chain.from_iterable(islice(cursor, rows)) if flat else islice(cursor, rows)):
-        size = write_frame(out, found)
+    while found := list(islice(cursor, rows)):
+        size = write_frame(out, _columns(found, kinds) if kinds else found)
         rows = max(1, min(_MOST_ROWS, _FRAME_BYTES * rows // size))
 
 
-def _serve(uri: str, statements: SimpleQueue[tuple[str, bool]], out: BinaryIO) -> None:
+def _columns(rows: Sequence[tuple[Any, ...]], kinds: str) -> list[Any]:
+    flat = list(chain.from_iterable(rows))
+    return [len(rows), *(_buffers(flat[place :: len(kinds)], kind) for place, kind in enumerate(kinds))]
+
+
+def _buffers(values: list[Any], kind: str) -> Buffers:
+    """To look for NULLs would take longer than to try without: they are no numbers, and cannot be joined."""
+    try:
+        return None, *_present(values, kind)
+    except TypeError:
+        there = bytes(value is not None for value in values)
+        empty = _EMPTY[kind]
+        return there, *_present([empty if value is None else value for value in values], kind)
+
+
+def _present(values: list[Any], kind: str) -> tuple[bytes, ...]:
+    if kind in "qd":
+        return (array(kind, values).tobytes(),)
+    if kind == "s":
+        text = "".join(values)
+        joined = text.encode()
+        if len(joined) > len(text):  # otherwise the lengths in characters are those in bytes
+            values = [value.encode() for value in values]
+    else:
+        joined = b"".join(values)
+    return array("i", accumulate(map(len, values), initial=0)).tobytes(), joined
+
+
+def _serve(uri: str, statements: SimpleQueue[tuple[str, str | None]], out: BinaryIO) -> None:
     import apsw
 
     connection = None
     while True:
-        sql, flat = statements.get()
+        sql, kinds = statements.get()
         try:
             if connection is None:
                 connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
                 connection.set_busy_timeout(_LOCK_MILLISECONDS)
-            _answer(connection, sql, flat, out)
+            _answer(connection, sql, kinds, out)
             write_frame(out, [])
-        except (apsw.Error, UnicodeDecodeError, MemoryError) as exc:
+        except (apsw.Error, UnicodeDecodeError, MemoryError, OverflowError) as exc:
             text = exc.object if isinstance(exc, UnicodeDecodeError) else None
             write_frame(out, (type(exc).__name__, str(exc), text))
 
 
-def _listen(source: BinaryIO, statements: SimpleQueue[tuple[str, bool]]) -> None:
+def _listen(source: BinaryIO, statements: SimpleQueue[tuple[str, str | None]]) -> None:
     try:
         while True:
             statements.put(read_frame(source))
@@ -88,6 +122,6 @@ def _listen(source: BinaryIO, statements: SimpleQueue[tuple[str, bool]]) -> None
 if __name__ == "__main__":
     folder, uri = sys.argv[1:]
     sys.path.append(folder)
-    asked: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+    asked: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
     _serve(uri, asked, sys.stdout.buffer)
