@@ -70,7 +70,7 @@ def _empty_exists(query: exp.Query) -> None:
         select = node.this.unnest()
         if not isinstance(select, exp.Select) or any(select.args.get(key) for key in _SHAPING):
             continue
-        if all(isinstance(each.unalias(), (exp.Column, exp.Literal)) for each in select.expressions):
+        if all(isinstance(each.unalias(), exp.Column) for each in select.expressions):
             select.set("expressions", [exp.alias_(exp.Literal.number(1), "one", quoted=True)])
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlglot
 
-from federation.planner.nodes import Fragment, Note, Plan, TableScan
+from federation.planner.nodes import Cost, Fragment, Note, Plan, RuntimeFilter, TableScan
 
 if TYPE_CHECKING:
     from federation.execute import Execution
     from federation.fetch import FetchStats
+
+SHOWN = 2000  # characters of a request in the text
 
 
 class Explanation:
@@ -23,6 +25,7 @@ class Explanation:
         self._plan = plan
         self._scrub = scrub
         self._stats = execution.stats() if execution is not None else {}
+        self._filtered = execution.filtered if execution is not None else {}
         self._requests = {fragment.name: _requests(fragment) for fragment in plan.fragments}
         self._rows = rows
 
@@ -68,19 +71,24 @@ class Explanation:
             "requests": [self._scrub(each) for each in self._requests[fragment.name]],
             "columns": fragment.schema.names,
             "notes": [self._note(note) for note in fragment.notes],
-            "runtime_filters": [],
+            "runtime_filters": [self._filter(fragment, each) for each in fragment.runtime_filters],
+            "expected": _expected(fragment.expected),
         }
         if isinstance(fragment, TableScan):
             made["table"] = fragment.table.name
             made["limit"] = fragment.limit
-            made["runtime_filters"] = [
-                {"column": each.column, "stage": each.keys.stage, "keys": each.keys.sql()}
-                for each in fragment.runtime_filters
-            ]
         stats = self._stats.get(fragment.name)
         if stats is not None:
             made["actual"] = _actual(stats)
         return made
+
+    def _filter(self, fragment: Fragment, each: RuntimeFilter) -> dict[str, Any]:
+        return {
+            "column": each.column,
+            "stage": each.keys.stage,
+            "keys": each.keys.sql(),
+            "made": self._filtered.get(fragment.name, {}).get(each),
+        }
 
     def _note(self, note: Note) -> dict[str, str]:
         return {
@@ -93,6 +101,12 @@ class Explanation:
 
 def _requests(fragment: Fragment) -> list[str]:
     return [partition.request for partition in fragment.scan.partitions] if fragment.scan is not None else []
+
+
+def _expected(cost: Cost) -> dict[str, Any] | None:
+    if cost.rows is None:
+        return None
+    return {"rows": cost.rows, "bytes": cost.bytes, "seconds": cost.seconds}
 
 
 def _actual(stats: FetchStats) -> dict[str, Any]:
@@ -113,18 +127,25 @@ def _notes(notes: list[dict[str, str]]) -> list[str]:
     return lines
 
 
+def _shortened(request: str) -> str:
+    """The keys of a runtime filter may be many."""
+    return request if len(request) <= SHOWN else f"{request[:SHOWN]}… ({len(request)} characters)"
+
+
 def _fragment_lines(fragment: dict[str, Any]) -> list[str]:
     what = f" {fragment['table']}" if "table" in fragment else ""
-    actual = fragment.get("actual")
-    cost = " (rows={rows} bytes={bytes} requests={requests} {seconds:.3f} s)".format(**actual) if actual else ""
+    expected, actual = fragment["expected"], fragment.get("actual")
+    cost = " (expected rows={rows:.0f} bytes={bytes:.0f} {seconds:.3f} s)".format(**expected) if expected else ""
+    cost += " (rows={rows} bytes={bytes} requests={requests} {seconds:.3f} s)".format(**actual) if actual else ""
     lines = [f"-> {fragment['name']}: {fragment['kind']} on {fragment['source']}{what}{cost}"]
     for each in fragment["runtime_filters"]:
-        lines.append(f"     RuntimeFilter: {each['column']} IN ({each['keys']})")
+        made = f": {each['made']}" if each["made"] else ""
+        lines.append(f"     RuntimeFilter: {each['column']} IN ({each['keys']}){made}")
     if fragment.get("limit") is not None:
         lines.append(f"     limit: {fragment['limit']}")
     requests = fragment["requests"]
     if requests:
-        lines.append(f"     sent: {requests[0]}")
+        lines.append(f"     sent: {_shortened(requests[0])}")
     if len(requests) > 1:
         lines.append(f"     and {len(requests) - 1} more partitions of it")
     return lines + [f"     {line}" for line in _notes(fragment["notes"])]

@@ -79,13 +79,12 @@ class Reducer:
             free = [each for each in waiting if not self.nodes[each].parts & waiting.keys()]
             relation = min(free, key=lambda each: min(self._rank(each, order, made), self._goal(each, order, waiting)))
             del waiting[relation]
-            cost, found = self._start(relation, made), []
-            for link in links:
-                if link.consumer == relation and link.producer in made.costs:
-                    restriction = self._restriction(link, cost, made)
-                    if restriction is not None:
-                        found.append(restriction)
-                        cost = _less(cost, restriction, fetched=self.nodes[relation].fragment is not None)
+            cost = self._start(relation, made)
+            incoming = [each for each in links if each.consumer == relation and each.producer in made.costs]
+            possible = [self._restriction(each, cost, made) for each in incoming]
+            found = _best_of_each_column([each for each in possible if each is not None])
+            for restriction in found:
+                cost = _less(cost, restriction, fetched=self.nodes[relation].fragment is not None)
             made.costs[relation], made.restrictions[relation] = cost, found
         return made
 
@@ -190,6 +189,14 @@ class Reducer:
 
 
 _NOTHING: tuple[ColumnStatistics, float | None] = (ColumnStatistics(), None)
+
+
+def _best_of_each_column(found: list[Restriction]) -> list[Restriction]:
+    """Keys for one column mostly come from one another."""
+    best: dict[str, Restriction] = {}
+    for each in sorted(found, key=lambda each: each.left):
+        best.setdefault(each.link.consumer_column, each)
+    return list(best.values())
 
 
 def _less(cost: Cost, restriction: Restriction, *, fetched: bool) -> Cost:
