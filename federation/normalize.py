@@ -39,6 +39,8 @@ _NOW_NAMES = {
 
 def normalize(query: exp.Query, columns: Mapping[str, Mapping[str, str]], evaluate: Evaluate) -> exp.Query | None:
     """`columns` maps the tables' identifiers to their columns and DuckDB types. `query` is not changed."""
+    if any(each.args.get("sample") for each in query.find_all(exp.Table, exp.Subquery)):
+        return None  # a sample is taken of all rows: no condition may come before it
     query = query.copy()
     _fold_dates(query, evaluate)
     mark_written(query)

@@ -4,6 +4,7 @@ it says is kept for a while, by the text of the query.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -20,6 +21,8 @@ from federation.planner import filters
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 KEPT = 4096
 KEPT_SECONDS = 300.0
@@ -106,7 +109,8 @@ class Costs:
         return _cost(Estimate(min(rows, scan.limit) if scan.limit is not None else rows))
 
     def _known(self, key: object, ask: Callable[[], T]) -> T | None:
-        """None when the source fails: whether that matters shows when it is read."""
+        """None when it cannot be found out, whatever the reason: a query that runs without estimates never fails for
+        one, and if the source is at fault, that shows when it is read."""
         now = time.monotonic()
         with self._lock:
             at, value = self._kept.get(key, (0.0, None))
@@ -115,7 +119,8 @@ class Costs:
                 return value  # type: ignore[return-value]
         try:
             value = ask()
-        except Error:
+        except Exception as exc:
+            log.log(logging.INFO if isinstance(exc, Error) else logging.ERROR, "an estimate failed", exc_info=exc)
             return None
         with self._lock:
             self._kept[key] = now, value

@@ -15,10 +15,11 @@ def implied_filters(query: exp.Query, context: Context) -> exp.Query:  # noqa: A
     for select in query.find_all(exp.Select):
         parts = filters.where_conjuncts(select)
         known = {part.sql() for part in parts}
-        for join in select.args.get("joins") or []:
-            if filters.is_inner(join):
-                parts += filters.conjuncts(join.args.get("on"))
-        implied = {made.sql(): made for part in parts for made in _implied(part)}
+        if filters.plain_joins(select):  # a RIGHT or FULL join keeps rows that WHERE would take away
+            for join in select.args.get("joins") or []:
+                if filters.is_inner(join):
+                    parts += filters.conjuncts(join.args.get("on"))
+        implied = {made.unnest().sql(): made for part in parts for made in _implied(part)}
         added = [made for text, made in implied.items() if text not in known]
         if added:
             filters.set_where(select, [*filters.where_conjuncts(select), *added])

@@ -14,7 +14,7 @@ A consumer inside a derived table is followed through its outputs, as far as the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -22,6 +22,8 @@ from sqlglot import exp
 from federation.planner import filters
 
 KEY = "key"
+#: whether DuckDB compares all of these columns (alias and name) as what they are, so that their equality is transitive
+Exact = Callable[[Sequence[tuple[str, str]]], bool]
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,14 @@ def is_closed(relation: exp.Expr) -> bool:
     return all(not column.table or column.table in own for column in relation.find_all(exp.Column))
 
 
-def links(root: exp.Query) -> list[Link]:
+def links(root: exp.Query, exact: Exact) -> list[Link]:
     """All links of a normalized query."""
     known = {each.alias: each for each in relations(root)}
     found: dict[Link, None] = {}
     for select in root.find_all(exp.Select):
         if all(not join.args.get("method") for join in select.args.get("joins") or []):
-            for producer, consumer in _restrictions(select):
-                _draw(found, known, producer, consumer)
+            for producer, consumer in _restrictions(select, exact):
+                _draw(found, known, producer, consumer, exact)
     return list(found)
 
 
@@ -98,16 +100,18 @@ def conditions(relation: Relation) -> list[exp.Expr]:
     ]
 
 
-def _draw(found: dict[Link, None], known: dict[str, Relation], producer: exp.Column, consumer: exp.Column) -> None:
+def _draw(
+    found: dict[Link, None], known: dict[str, Relation], producer: exp.Column, consumer: exp.Column, exact: Exact
+) -> None:
     source, target = known.get(producer.table), known.get(consumer.table)
     if source is None or target is None or not is_closed(source.node):
         return
-    for relation, column in _followed(target, consumer.name, known):
+    for relation, column in _followed(target, consumer.name, known, exact):
         if relation != source:
             found[Link(source, producer.name, relation, column)] = None
 
 
-def _restrictions(select: exp.Select) -> Iterator[tuple[exp.Column, exp.Column]]:
+def _restrictions(select: exp.Select, exact: Exact) -> Iterator[tuple[exp.Column, exp.Column]]:
     """Pairs of a producing and a consuming column, for one SELECT."""
     own = {each.alias_or_name for each in filters.relations(select)}
     everywhere = filters.where_conjuncts(select)
@@ -119,7 +123,7 @@ def _restrictions(select: exp.Select) -> Iterator[tuple[exp.Column, exp.Column]]
         consumers = {"LEFT": {right}, "RIGHT": own - {right}}.get(join.side, set())
         if join.kind in ("", "OUTER"):
             yield from _equalities(_on(join), consumers)
-    yield from _equalities(everywhere + _following(everywhere), own)
+    yield from _equalities(everywhere + _following(everywhere, exact), own)
     for part in everywhere:
         if isinstance(part, exp.Exists):
             yield from _from_exists(part.this, own)
@@ -127,7 +131,7 @@ def _restrictions(select: exp.Select) -> Iterator[tuple[exp.Column, exp.Column]]
             yield from _from_in(part, own)
 
 
-def _following(parts: list[exp.Expr]) -> list[exp.Expr]:
+def _following(parts: list[exp.Expr], exact: Exact) -> list[exp.Expr]:
     """The equalities of columns that follow from others: `a = b AND b = c` says `a = c`."""
     classes: list[dict[exp.Expr, None]] = []
     for part in parts:
@@ -137,7 +141,12 @@ def _following(parts: list[exp.Expr]) -> list[exp.Expr]:
                 touched = [each for each in classes if each.keys() & sides.keys()]
                 classes = [each for each in classes if each not in touched]
                 classes.append({column: None for each in [*touched, sides] for column in each})
-    return [exp.EQ(this=one, expression=other) for each in classes for one, other in itertools.combinations(each, 2)]
+    return [
+        exp.EQ(this=one.copy(), expression=other.copy())
+        for each in classes
+        if len(each) > 2 and exact([(column.table, column.name) for column in each if isinstance(column, exp.Column)])
+        for one, other in itertools.combinations(each, 2)
+    ]
 
 
 def _equalities(parts: list[exp.Expr], consumers: set[str]) -> Iterator[tuple[exp.Column, exp.Column]]:
@@ -173,17 +182,23 @@ def _alias(part: exp.In) -> str:
     return f"IN {id(part)}"
 
 
-def _followed(relation: Relation, column: str, known: dict[str, Relation]) -> Iterator[tuple[Relation, str]]:
+def _followed(relation: Relation, column: str, known: dict[str, Relation], exact: Exact) -> list[tuple[Relation, str]]:
     """The tables, and their columns, that a restriction of a relation's column restricts."""
     if isinstance(relation.node, exp.Table):
-        yield relation, column
-        return
-    for select in _branches(relation.node):
-        output = next((each.unalias() for each in select.expressions if each.alias_or_name == column), None)
-        if isinstance(output, exp.Column) and _restrictable(select, output):
-            inner = known.get(output.table)
-            if inner is not None and inner.select is select:
-                yield from _followed(inner, output.name, known)
+        return [(relation, column)]
+    reached = [_into(select, column, known, exact) for select in _branches(relation.node)]
+    found = [each for branch in reached for each in branch]
+    # UNION ALL casts its branches to one type, in which values may be equal that are not the same.
+    alike = len(reached) < 2 or (all(reached) and exact([(each.alias, name) for each, name in found]))
+    return found if alike else []
+
+
+def _into(select: exp.Select, column: str, known: dict[str, Relation], exact: Exact) -> list[tuple[Relation, str]]:
+    output = next((each.unalias() for each in select.expressions if each.alias_or_name == column), None)
+    if not isinstance(output, exp.Column) or not _restrictable(select, output):
+        return []
+    inner = known.get(output.table)
+    return _followed(inner, output.name, known, exact) if inner is not None and inner.select is select else []
 
 
 def _branches(node: exp.Expr) -> list[exp.Select]:
@@ -199,6 +214,8 @@ def _branches(node: exp.Expr) -> list[exp.Select]:
 def _restrictable(select: exp.Select, output: exp.Column) -> bool:
     """Whether rows with other values of an output may be taken away below the SELECT."""
     if _tail(select) or any(select.args.get(key) for key in ("qualify", "sample")):
+        return False
+    if any(join.args.get("method") for join in _joins(select)):  # ASOF and POSITIONAL look at rows beside the one
         return False
     distinct = select.args.get("distinct")
     if (distinct is not None and distinct.args.get("on")) or select.find(exp.Window, exp.Unnest, exp.Explode):

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
 from sqlglot import exp
 
 from adapters.base import ColumnStatistics
+from adapters.sql.keys import comparable
 from catalog.model import CatalogTable
 from federation.planner import filters
 from federation.planner.costs import BYTES_PER_SECOND, LATENCY, ROW_BYTES, SELECTIVITY, Costs
@@ -124,6 +126,11 @@ class Reducer:
             return node.fragment.translated.query.find(exp.Where, exp.Having, exp.Limit) is not None
         return any(self._is_filtered(part, made) for part in node.parts if part in made.restrictions)
 
+    def exact(self, columns: Sequence[tuple[str, str]]) -> bool:
+        """Whether DuckDB compares all of these columns (alias and name) as what they are."""
+        types = [found for alias, name in columns if (found := self._type(alias, name)) is not None]
+        return len(types) == len(columns) and all(comparable(types[0], each) for each in types)
+
     # --- what is known of the relations ---------------------------------------------------------------------------
 
     def _node(self, relation: Relation, fragments: Fragments, costs: Costs) -> Node:
@@ -174,6 +181,18 @@ class Reducer:
             aliases = {each.alias_or_name: each.name for each in query.find_all(exp.Table)}
             table, name = self._fragments.tables.get(aliases.get(output.table, "")), output.name
         return _NOTHING if table is None else self._of_table(table, name)
+
+    def _type(self, alias: str, column: str) -> pa.DataType | None:
+        node = self._by_alias.get(alias)
+        if node is not None and node.fragment is not None:
+            found: pa.DataType = node.fragment.schema.field(column).type
+            return found
+        if node is not None and node.table is not None:
+            return next((each.type for each in node.table.table.columns if each.name.lower() == column.lower()), None)
+        select = node.relation.node.unnest() if node is not None else None
+        outputs = select.selects if isinstance(select, exp.Select) else []
+        output = next((each.unalias() for each in outputs if each.alias_or_name == column), None)
+        return self._type(output.table, output.name) if isinstance(output, exp.Column) else None
 
     def _behind(self, column: exp.Column) -> tuple[ColumnStatistics, float | None]:
         node = self._by_alias.get(column.table)

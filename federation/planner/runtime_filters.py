@@ -43,7 +43,7 @@ class RuntimeFilterPlacer:
         reducer = Reducer(root, self.fragments, self.costs)
         self._nodes = reducer.nodes
         uses = Counter(node.fragment.name for node in self._nodes.values() if node.fragment is not None)
-        found = [each for each in links(root) if self._possible(each, uses)]
+        found = [each for each in links(root, reducer.exact) if self._possible(each, uses)]
         if not any(self._nodes[each.consumer].fragment for each in found):
             return
         self._staged = {each: each.node.name for each in self._nodes if self._is_stage(each)}

@@ -13,6 +13,7 @@ import duckdb
 from federation.engine import Engine
 from tests.corpora.compare import Answer
 from tests.corpora.loading import load_mariadb, load_parquet, load_postgres, load_sqlite
+from tests.corpora.settings import OFF, ON, Setting
 from tests.corpora.tables import CorpusTable, System
 from tests.servers import Server
 
@@ -40,9 +41,10 @@ class Federated:
         """What plain DuckDB answers; raises duckdb.Error."""
         return plain_answer(self.plain, sql)
 
-    def actual(self, sql: str, *, pushdown: bool = True) -> Answer:
+    def actual(self, sql: str, *, pushdown: bool = True, setting: Setting | None = None) -> Answer:
         """What the federation answers; raises adapters.errors.Error."""
-        with self.engine.query(sql, options={"pushdown": pushdown}) as result:
+        setting = setting or (ON if pushdown else OFF)
+        with setting.forced(), self.engine.query(sql, options=setting.options) as result:
             rows = [row for batch in result.batches() for row in _rows(batch)]
             return Answer(tuple(result.types), rows)
 

@@ -1,26 +1,30 @@
 """The random corpus: query K of seed N, the same on every machine, and its replay.
 
-    python -m tests.corpora.random_sql --seed N --index K [--text]
+    python -m tests.corpora.random_sql --seed N --index K [--disable NAME]… [--force NAME] [--text]
 
-loads the tables into throw-away servers, runs the query with pushdown on and off and in plain DuckDB, and prints what
-differs. Query K belongs to one layout. What DuckDB refuses is drawn again, and so are queries on which it disagrees
-with itself, its optimizer on and off (it has bugs too), and most of those without rows.
+loads the tables into throw-away servers, runs the query as the setting says (with pushdown on and off, unless one is
+named) and in plain DuckDB, and prints what differs. Query K belongs to one layout. What DuckDB refuses is drawn again,
+and so are queries on which it disagrees with itself, its optimizer on and off (it has bugs too), and most of those
+without rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from adapters.errors import Error
+from federation.planner.optimizations import Optimization
 from tests.corpora.compare import Answer, difference
 from tests.corpora.layouts import Federated, Layout, federated, plain_answer, plain_duckdb
 from tests.corpora.random_data import LAYOUTS, tables
 from tests.corpora.random_query import QueryGenerator
 from tests.corpora.random_scope import Dice, Query
+from tests.corpora.settings import ALL, FORCED, OFF, ON, Setting
 from tests.servers import start_mariadb, start_postgres
 
 SEED = 1
@@ -61,29 +65,30 @@ def _unoptimized(plain: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         plain.execute("PRAGMA enable_optimizer")
 
 
-def check(opened: Federated, seed: int, index: int) -> str | None:
+def check(opened: Federated, seed: int, index: int, settings: Sequence[Setting] = (ON, OFF)) -> str | None:
     """What is wrong with query K, for a person to read, or None."""
     query, expected = draw(seed, index, opened.plain)
-    for pushdown in (True, False):
+    for setting in settings:
         try:
-            differs = difference(expected, opened.actual(query.sql, pushdown=pushdown), query.ordered)
+            differs = difference(expected, opened.actual(query.sql, setting=setting), query.ordered)
         except Exception as exc:  # an untyped error is a finding as well
             differs = f"{type(exc).__name__}: {exc}"
         if differs:
             return "\n".join(
                 (
-                    f"python -m tests.corpora.random_sql --seed {seed} --index {index}",
-                    f"layout {layout_of(index).name}, pushdown {'on' if pushdown else 'off'}: {differs}",
+                    f"python -m tests.corpora.random_sql --seed {seed} --index {index} {setting.arguments}",
+                    f"layout {layout_of(index).name}: {differs}",
                     query.sql,
-                    _explain(opened, query.sql),
+                    _explain(opened, query.sql, setting),
                 )
             )
     return None
 
 
-def _explain(opened: Federated, sql: str) -> str:
+def _explain(opened: Federated, sql: str, setting: Setting) -> str:
     try:
-        return str(opened.engine.explain(sql).text())
+        with setting.forced():
+            return opened.engine.explain(sql, options=setting.options).text()
     except Error as exc:
         return f"(EXPLAIN fails: {exc})"
 
@@ -92,6 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Replay a query of the random corpus.")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--disable", action="append", default=[], choices=[*Optimization, ALL])
+    parser.add_argument("--force", choices=FORCED)
     parser.add_argument("--text", action="store_true", help="print the query and stop")
     arguments = parser.parse_args()
     layout = layout_of(arguments.index)
@@ -103,7 +110,9 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         federated(layout, tables(), Path(folder), postgres, mariadb) as opened,
     ):
-        print(check(opened, arguments.seed, arguments.index) or "no difference")
+        named = arguments.disable or arguments.force
+        settings = (Setting(tuple(arguments.disable), arguments.force),) if named else (ON, OFF)
+        print(check(opened, arguments.seed, arguments.index, settings) or "no difference")
 
 
 if __name__ == "__main__":
