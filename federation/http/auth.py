@@ -118,6 +118,13 @@ def _refuse_other_hosts(host: str) -> None:
         raise HttpProblem(421, "this server answers for this machine alone", hint="ask 127.0.0.1, or set up users")
 
 
+def _refuse_other_origins(method: str, headers: Headers) -> None:
+    """A page from elsewhere may not change anything through the browser of somebody who may."""
+    origin = headers.get("origin")
+    if origin is not None and method not in ("GET", "HEAD") and origin.partition("://")[2] != headers.get("host"):
+        raise HttpProblem(403, "requests of pages from elsewhere are refused")
+
+
 class Authentication:
     """The middleware: `scope["state"]["user"]` is who asks, or the request ends here."""
 
@@ -127,8 +134,10 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["path"].startswith(OPEN):
+            headers = Headers(scope=scope)
             try:
-                user = await self._authenticator.user(Headers(scope=scope))
+                _refuse_other_origins(scope["method"], headers)
+                user = await self._authenticator.user(headers)
             except (Error, HttpProblem) as exc:
                 log.info("refused %s %s: %s", scope["method"], scope["path"], exc)
                 await problem_response(exc)(scope, receive, send)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 from types import FrameType
 
@@ -35,7 +36,7 @@ def serve(config: ServerConfig) -> None:
         port=config.port,
         ssl_certfile=config.certificate,
         ssl_keyfile=config.key,
-        timeout_graceful_shutdown=round(config.drain),
+        timeout_graceful_shutdown=math.ceil(config.drain),
         server_header=False,
         access_log=False,
         ws="none",

@@ -40,7 +40,8 @@ class Run:
         self.rows = 0
         self.truncated = False
         self.error: Exception | None = None
-        self._request: QueryRequest | None = request
+        self._request: QueryRequest | None = request  # None once it has ended: parameters may be large
+        self._max_rows = request.max_rows
         self._cancel = CancelToken()
         self._result: Result | None = None
         self._progress: Sequence[FragmentProgress] = ()
@@ -73,8 +74,8 @@ class Run:
 
     def batches(self, result: Result) -> Iterator[pa.RecordBatch]:
         """The rows, up to `max_rows`; `truncated` tells whether there were more."""
-        assert self._request is not None and self.started is not None
-        left = self._request.max_rows
+        assert self.started is not None
+        left = self._max_rows
         for batch in result.batches():
             if self.first_batch is None:
                 self.first_batch = time.time() - self.started

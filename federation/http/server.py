@@ -54,7 +54,7 @@ class Server:
             self._drain_until = time.monotonic() + self.config.drain
 
     async def close(self) -> None:
-        """End what still runs, down to the sources. Idempotent."""
+        """End what still runs, down to the sources; statements may go on until the time to drain is over."""
         self.drain()
         await self.statements.close(self._drain_until)
         await asyncio.gather(*(self.workers.control(run.end, _stopped()) for run in self.queries.running()))

@@ -116,6 +116,13 @@ def test_a_body_that_a_web_page_could_send(server: Running, kind: str) -> None:
     problem(server.client.post("/v1/query", content=b'{"sql": "SELECT 1"}', headers={"Content-Type": kind}), 415)
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example.org", "null", "", "http://127.0.0.1", "file://"])
+def test_a_page_from_elsewhere(server: Running, origin: str) -> None:
+    problem(server.client.post("/v1/catalog/reload", headers={"Origin": origin}), 403)
+    own = {"Origin": server.url}
+    assert server.client.post("/v1/query", json={"sql": "SELECT 1"}, headers=own).status_code == 200
+
+
 def test_another_host_than_this_machine(server: Running) -> None:
     for host in ("evil.example.org", "evil.example.org:8470", "", "[::", "127.0.0.1.evil.org"):
         problem(server.client.get("/v1/queries", headers={"Host": host}), 421)
