@@ -60,6 +60,14 @@ def post(server: Running, sql: str) -> socket.socket:
     return connection
 
 
+def twenty_queries(server: Running) -> float:
+    """The seconds that they take."""
+    started = time.monotonic()
+    for _ in range(20):
+        assert server.query("SELECT count(*) FROM f.small").json()["rows"] == [[2]]
+    return time.monotonic() - started
+
+
 def memory(server: Running) -> int:
     """Resident bytes of the process."""
     pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
@@ -77,22 +85,20 @@ def test_a_client_that_leaves_frees_its_query_at_the_source(
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
     wait_for(lambda: statements_at(postgres) > 0)
     connection.close()
-    assert wait_for(lambda: statements_at(postgres) == 0) < 2.0  # most of it is starting psql
+    wait_for(lambda: statements_at(postgres) == 0, 5.0)  # a fraction of a second, and as long as psql takes to start
     wait_for(lambda: with_postgres.client.get("/v1/queries").json()["queries"][0]["state"] == "cancelled")
 
 
 def test_a_slow_reader_holds_bounded_memory_and_slows_nobody(with_postgres: Running, postgres: str) -> None:
     with_postgres.query("SELECT count(*) FROM pg.big")
+    alone = twenty_queries(with_postgres)
     before = memory(with_postgres)
     readers = [post(with_postgres, "SELECT * FROM pg.big") for _ in range(3)]
     for reader in readers:
         assert reader.recv(100).startswith(b"HTTP/1.1 200")
     time.sleep(2)
     assert memory(with_postgres) - before < 400 << 20  # each may have 32 MiB on its way from the source
-    started = time.monotonic()
-    for _ in range(20):
-        assert with_postgres.query("SELECT count(*) FROM f.small").json()["rows"] == [[2]]
-    assert time.monotonic() - started < 10
+    assert twenty_queries(with_postgres) < 4 * alone + 1
     for reader in readers:
         reader.close()
     wait_for(lambda: statements_at(postgres) == 0)
