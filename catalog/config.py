@@ -30,7 +30,16 @@ from catalog.values import Faults, Section
 SECTIONS = ("settings", "sources", "tables", "views", "users", "oidc", "callbacks")
 ACCESS = ("users", "oidc", "callbacks")
 UNNAMED = ("settings", "callbacks")  # one table for all files, not one for each name
-SETTINGS = ("search_path", "memory_limit", "spill_directory", "threads", "timeout", "metadata_ttl", "verify_sample")
+SETTINGS = (
+    "search_path",
+    "memory_limit",
+    "spill_directory",
+    "threads",
+    "timeout",
+    "metadata_ttl",
+    "verify_sample",
+    "statistics_directory",
+)
 SOURCE_KEYS = ("adapter", "limits")
 LIMIT_KEYS = ("concurrency", "timeout")
 TABLE_KEYS = ("owner", "comment", "constraint")
@@ -146,8 +155,9 @@ def _settings(parts: list[Named], searchable: set[str], redactor: Redactor) -> S
         }
         if (ttl := section.duration("metadata_ttl", zero=True)) is not None:
             found["metadata_ttl"] = ttl
-        if folder := section.text("spill_directory"):
-            found["spill_directory"] = Path(_beside(section.file, folder))
+        for key in ("spill_directory", "statistics_directory"):
+            if folder := section.text(key):
+                found[key] = Path(_beside(section.file, folder))
         if entries := section.texts("search_path"):
             found["search_path"] = tuple(_search_path(section, entries, searchable))
     return Settings(**found)

@@ -33,6 +33,7 @@ class Settings:
     timeout: float | None = None
     metadata_ttl: float = 60.0
     verify_sample: float = 0.0
+    statistics_directory: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

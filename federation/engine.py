@@ -20,6 +20,7 @@ import pyarrow as pa
 from adapters.base import CancelToken, SupportsLocalScan
 from adapters.duck import Duck
 from adapters.errors import Error, QueryCancelled, SourceChanged, StatementTooComplex
+from cache.learned import Learned
 from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
@@ -109,7 +110,7 @@ class Engine:
         }
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
-        self._costs = Costs()
+        self._costs = Costs(Learned(settings.statistics_directory))
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
         self._binder = Binder(catalog, self._local.identify)
 
@@ -182,7 +183,8 @@ class Engine:
         self.close()
 
     def _execution(self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None]) -> Execution:
-        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close)
+        observe = self._costs.observe
+        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close, observe)
         self._running.add(execution)
         return execution
 

@@ -38,6 +38,7 @@ class Execution:
         cancel: CancelToken,
         schema: pa.Schema,
         on_close: Callable[[], None],
+        observe: Callable[[Fragment, FetchStats], None],
     ) -> None:
         self.plan = plan
         self.cancel = cancel
@@ -46,6 +47,7 @@ class Execution:
         self._duck = duck
         self._slots = slots
         self._on_close = on_close
+        self._observe = observe
         self._fetchers: dict[str, Fetcher] = {}
         self._kept: dict[str, pa.Table] = {}
         self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
@@ -108,7 +110,15 @@ class Execution:
                 fragment.scan.close()
         self._kept.clear()
         self._unkept.clear()
+        self._learn()
         self._on_close()
+
+    def _learn(self) -> None:
+        """A fragment that ended early, or that keys restricted, says nothing about what it is without them."""
+        for fragment in self.plan.fragments:
+            fetcher = self._fetchers.get(fragment.name)
+            if fetcher is not None and fetcher.stats.done and fragment.name not in self.filtered:
+                self._observe(fragment, fetcher.stats)
 
     # --- fragments ------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from sqlglot import exp
 
 from adapters.base import Estimate, SupportsEstimate, SupportsStatistics, TableStatistics
 from adapters.errors import Error
+from cache.learned import Learned
 from catalog.model import CatalogTable, Source
+from federation.fetch import FetchStats
 from federation.planner import filters
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 
@@ -38,7 +40,8 @@ ROW_BYTES = 50.0
 class Costs:
     """Thread-safe; one per engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, learned: Learned) -> None:
+        self._learned = learned
         self._lock = threading.Lock()
         self._kept: OrderedDict[object, tuple[float, object]] = OrderedDict()
         self._asking: ThreadPoolExecutor | None = None
@@ -69,9 +72,27 @@ class Costs:
             return Cost()
         text = query.sql(adapter.dialect.name)  # type: ignore[attr-defined]
         found = self._known((source.name, text), lambda: adapter.estimate(query))
-        return _cost(found) if found is not None else Cost()
+        return self._cost(source, found) if found is not None else Cost()
+
+    def bytes_per_second(self, source: Source) -> float:
+        """How fast the source's answers arrive."""
+        link = self._learned.link(source.name)
+        return (link.bytes_per_second if link is not None else None) or BYTES_PER_SECOND
+
+    def observe(self, fragment: Fragment, stats: FetchStats) -> None:
+        """Learn from a fragment that was read to its end."""
+        self._learned.record(
+            fragment.source.name,
+            _shape(fragment),
+            stats.rows,
+            stats.bytes,
+            stats.requests,
+            stats.first_batch,
+            stats.seconds,
+        )
 
     def close(self) -> None:
+        self._learned.close()
         with self._lock:
             asking, self._asking = self._asking, None
         if asking is not None:
@@ -83,6 +104,9 @@ class Costs:
             fragment.cost = known if known.rows is not None else self._guessed(fragment, tables)
         elif isinstance(fragment, TableScan):
             fragment.cost = self._scanned(fragment)
+        if fragment.cost.rows is None:
+            seen = self._learned.fragment(fragment.source.name, _shape(fragment))
+            fragment.cost = Cost(seen.rows, seen.bytes, seen.seconds) if seen is not None else Cost()
         fragment.expected = fragment.cost
 
     def _guessed(self, fragment: RemoteQuery, tables: Mapping[str, CatalogTable]) -> Cost:
@@ -94,9 +118,9 @@ class Costs:
             return Cost()
         query = fragment.translated.query
         if query.args.get("group") is None and any(each.find(exp.AggFunc) for each in query.selects):
-            return _cost(Estimate(1.0))
+            return self._cost(fragment.source, Estimate(1.0))
         tests = len(filters.conjuncts(where.this)) if (where := query.args.get("where")) is not None else 0
-        return _cost(Estimate(max(known) * SELECTIVITY**tests))
+        return self._cost(fragment.source, Estimate(max(known) * SELECTIVITY**tests))
 
     def _scanned(self, scan: TableScan) -> Cost:
         adapter = scan.source.adapter
@@ -106,7 +130,16 @@ class Costs:
         if found is None or found.rows is None:
             return Cost()
         rows = found.rows * SELECTIVITY ** len(scan.conditions)
-        return _cost(Estimate(min(rows, scan.limit) if scan.limit is not None else rows))
+        return self._cost(scan.source, Estimate(min(rows, scan.limit) if scan.limit is not None else rows))
+
+    def _cost(self, source: Source, estimate: Estimate) -> Cost:
+        if estimate.rows is None:
+            return Cost()
+        size = estimate.bytes if estimate.bytes is not None else estimate.rows * ROW_BYTES
+        link = self._learned.link(source.name)
+        latency = link.latency if link is not None and link.latency is not None else LATENCY
+        seconds = latency + (estimate.cost or 0.0) * SECONDS_PER_COST + size / self.bytes_per_second(source)
+        return Cost(estimate.rows, size, seconds)
 
     def _known(self, key: object, ask: Callable[[], T]) -> T | None:
         """None when it cannot be found out, whatever the reason: a query that runs without estimates never fails for
@@ -129,9 +162,13 @@ class Costs:
         return value
 
 
-def _cost(estimate: Estimate) -> Cost:
-    if estimate.rows is None:
-        return Cost()
-    size = estimate.bytes if estimate.bytes is not None else estimate.rows * ROW_BYTES
-    seconds = LATENCY + (estimate.cost or 0.0) * SECONDS_PER_COST + size / BYTES_PER_SECOND
-    return Cost(estimate.rows, size, seconds)
+def _shape(fragment: Fragment) -> str:
+    """The fragment without its constants."""
+    if isinstance(fragment, TableScan):
+        tests = ", ".join(sorted(f"{each.column} {each.op}" for each in fragment.predicates))
+        return f"{fragment.table} {fragment.columns} {tests}"
+    assert isinstance(fragment, RemoteQuery)
+    query = fragment.translated.query.copy()
+    for literal in list(query.find_all(exp.Literal)):
+        literal.replace(exp.Placeholder())
+    return query.sql()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,7 +67,7 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
             fragment.scan.close()
         fragment.scan = scan
     if fragment.cost.rows is not None:
-        fragment.cost = Cost(fragment.cost.rows * left, fragment.cost.bytes, fragment.cost.seconds)
+        fragment.expected = replace(fragment.expected, rows=fragment.cost.rows * left)
     return made
 
 

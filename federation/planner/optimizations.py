@@ -27,11 +27,9 @@ class Optimization(enum.StrEnum):
     IMPLIED_FILTERS = "implied_filters"
     SHARD_PRUNING = "shard_pruning"
     UNION_AGGREGATION = "union_aggregation"
-    JOIN_AGGREGATION = "join_aggregation"
     COMMON_FRAGMENTS = "common_fragments"
     RUNTIME_FILTERS = "runtime_filters"
     COSTS = "costs"
-    CARDINALITIES = "cardinalities"
 
 
 ALL = frozenset(Optimization)

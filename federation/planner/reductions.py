@@ -37,6 +37,7 @@ class Node:
     fragment: Fragment | None
     table: CatalogTable | None
     cost: Cost
+    bytes_per_second: float = BYTES_PER_SECOND
     parts: set[Relation] = field(default_factory=set)
 
 
@@ -86,7 +87,7 @@ class Reducer:
             possible = [self._restriction(each, cost, made) for each in incoming]
             found = _best_of_each_column([each for each in possible if each is not None])
             for restriction in found:
-                cost = _less(cost, restriction, fetched=self.nodes[relation].fragment is not None)
+                cost = _less(cost, restriction, self.nodes[relation])
             made.costs[relation], made.restrictions[relation] = cost, found
         return made
 
@@ -114,7 +115,7 @@ class Reducer:
             quick = (producer.seconds or 0.0) < (cost.seconds or 0.0) * LITTLE
             look = fetched and quick and self._is_filtered(link.producer, made)
             return Restriction(link, mine, 1.0, sent=True) if look else None
-        saved = (1 - left) * (cost.bytes or 0.0) / BYTES_PER_SECOND
+        saved = (1 - left) * (cost.bytes or 0.0) / self.nodes[link.consumer].bytes_per_second
         return Restriction(link, mine, left, sent=fetched and saved > keys * SECONDS_PER_KEY + LATENCY)
 
     def _is_filtered(self, relation: Relation, made: Reduction) -> bool:
@@ -145,7 +146,8 @@ class Reducer:
         left = SELECTIVITY ** len(conditions(relation)) if isinstance(relation.node, exp.Table) else 1.0
         size = known.bytes if known.bytes is not None else rows * left * ROW_BYTES
         seconds = known.seconds if known.seconds is not None else size / BYTES_PER_SECOND
-        return Node(relation, fragment, table, Cost(rows * left, size, seconds), parts)
+        speed = costs.bytes_per_second(fragment.source) if fragment is not None else BYTES_PER_SECOND
+        return Node(relation, fragment, table, Cost(rows * left, size, seconds), speed, parts)
 
     def _start(self, relation: Relation, made: Reduction) -> Cost:
         """What a relation costs before it is restricted; a derived one, given what is left of its parts."""
@@ -218,12 +220,12 @@ def _best_of_each_column(found: list[Restriction]) -> list[Restriction]:
     return list(best.values())
 
 
-def _less(cost: Cost, restriction: Restriction, *, fetched: bool) -> Cost:
+def _less(cost: Cost, restriction: Restriction, node: Node) -> Cost:
     """A filter leaves less to move; the source still looks at all, but for few keys, which it has an index for."""
     rows, size, seconds = cost.rows or 0.0, cost.bytes or 0.0, cost.seconds or 0.0
     left = restriction.left
-    if fetched and not restriction.sent:
+    if node.fragment is not None and not restriction.sent:
         return Cost(rows * left, size, seconds)
-    moving = size / BYTES_PER_SECOND
+    moving = size / node.bytes_per_second
     looking = max(0.0, seconds - moving) * (left if left < BY_INDEX else 1.0)
     return Cost(rows * left, size * left, looking + moving * left)
