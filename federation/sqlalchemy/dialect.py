@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import URL, pool
 from sqlalchemy.engine import default
 from sqlalchemy.engine.interfaces import ConnectArgsType
@@ -13,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from federation.sqlalchemy.compiler import FederationCompiler, FederationIdentifiers, FederationTypes
 from federation.sqlalchemy.reflection import Reflection, default_schema
+from federation.sqlalchemy.types import Number
 
 OPTIONS = frozenset({"tls", "ca_file", "timeout"})
 
@@ -26,6 +28,7 @@ class FederationDialect(Reflection, default.DefaultDialect):
     statement_compiler = FederationCompiler
     type_compiler_cls = FederationTypes
     preparer = FederationIdentifiers
+    colspecs = {sa.Numeric: Number}  # noqa: RUF012 -- declared by SQLAlchemy
     supports_statement_cache = True
     supports_native_boolean = True
     supports_native_decimal = True

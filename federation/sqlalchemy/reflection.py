@@ -33,12 +33,15 @@ class Reflection(default.DefaultDialect):
         found |= {_schema_name(overview, (each["source"], each["schema"])) for each in listed["tables"]}
         return sorted(found)
 
+    @reflection.cache
     def get_table_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:  # noqa: ARG002
         return self._names(connection, schema, "table")
 
+    @reflection.cache
     def get_view_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:  # noqa: ARG002
         return self._names(connection, schema, "view")
 
+    @reflection.cache
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
         try:
             self._table(connection, table_name, schema, **kw)
@@ -46,6 +49,7 @@ class Reflection(default.DefaultDialect):
             return False
         return True
 
+    @reflection.cache
     def get_columns(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> list[Any]:
         return [
             {
@@ -59,9 +63,11 @@ class Reflection(default.DefaultDialect):
             for column in self._table(connection, table_name, schema, **kw)["columns"]
         ]
 
+    @reflection.cache
     def get_pk_constraint(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
         return {"constrained_columns": self._table(connection, table_name, schema, **kw)["primary_key"], "name": None}
 
+    @reflection.cache
     def get_foreign_keys(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> list[Any]:
         table = self._table(connection, table_name, schema, **kw)
         overview = self._overview(connection)
@@ -77,9 +83,11 @@ class Reflection(default.DefaultDialect):
             for key in table["foreign_keys"]
         ]
 
+    @reflection.cache
     def get_table_comment(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
         return {"text": self._table(connection, table_name, schema, **kw)["comment"]}
 
+    @reflection.cache
     def get_indexes(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> list[Any]:
         """What sources have beside keys is theirs alone."""
         self._table(connection, table_name, schema, **kw)

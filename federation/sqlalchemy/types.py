@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import types as sa
@@ -27,6 +28,21 @@ class WholeNumber(sa.Integer):
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+class Number(sa.Numeric[Any]):
+    """Decimals as they come. What DuckDB computes as DOUBLE, such as a division of decimals, becomes what was asked
+    for, by its shortest text."""
+
+    def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if not self.asdecimal:
+                return float(value)
+            return value if isinstance(value, Decimal) else Decimal(str(value))
+
+        return process
 
 
 class Nested(sa.UserDefinedType[Any]):
