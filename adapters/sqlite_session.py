@@ -7,6 +7,7 @@ a second copy of SQLite beside that of `adapters.sqlite_scan` would drop those o
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -27,6 +28,7 @@ Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
 Identity: TypeAlias = tuple[int, int]  # device and inode
 _KINDS = {pa.int64(): "q", pa.float64(): "d", pa.string(): "s", pa.binary(): "b"}
 ENDED = "Ended"  # of the process, not by a cancel
+_PIPE_BYTES = 1 << 20  # several frames, or the process would wait for the reader of each, on a busy machine for long
 _PACKAGES = str(Path(apsw.__file__).parent.parent)
 _WORKER = str(Path(sqlite_worker.__file__))
 
@@ -67,6 +69,8 @@ class Session:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        with suppress(AttributeError, OSError):  # unknown to this system, or not allowed
+            fcntl.fcntl(cast(BinaryIO, self._process.stdout), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     @property
     def broken(self) -> bool:

@@ -19,7 +19,7 @@ import marshal
 import os
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import accumulate, chain, islice
 from queue import SimpleQueue
 from threading import Thread
@@ -30,7 +30,7 @@ _EMPTY = {"q": 0, "d": 0.0, "s": "", "b": b""}
 _LENGTH = 8
 _VERSION = 2  # of marshal's format: later ones look for objects that occur twice
 _FIRST_ROWS = 64
-_MOST_ROWS = 4096
+_MOST_ROWS = 2048  # more of them leave the processor's cache before they are sent
 _FRAME_BYTES = 16 << 20
 _LOCK_MILLISECONDS = 5000
 
@@ -61,14 +61,17 @@ def _answer(connection: Any, sql: str, kinds: str | None, out: BinaryIO) -> None
     """Rows that are long come in smaller frames."""
     cursor = connection.execute(sql)
     rows = _FIRST_ROWS
-    while found := list(islice(cursor, rows)):
-        size = write_frame(out, _columns(found, kinds) if kinds else found)
+    while found := _columns(islice(cursor, rows), kinds) if kinds else list(islice(cursor, rows)):
+        size = write_frame(out, found)
         rows = max(1, min(_MOST_ROWS, _FRAME_BYTES * rows // size))
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], kinds: str) -> list[Any]:
+def _columns(rows: Iterable[tuple[Any, ...]], kinds: str) -> list[Any]:
+    """Empty without a row."""
     flat = list(chain.from_iterable(rows))
-    return [len(rows), *(_buffers(flat[place :: len(kinds)], kind) for place, kind in enumerate(kinds))]
+    width = len(kinds)
+    columns = [_buffers(flat[place::width], kind) for place, kind in enumerate(kinds)]
+    return [len(flat) // width, *columns] if flat else []
 
 
 def _buffers(values: list[Any], kind: str) -> Buffers:

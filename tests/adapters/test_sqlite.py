@@ -209,3 +209,26 @@ def test_what_explain_shows_is_the_query_itself(path: Path, adapter: SQLiteAdapt
     assert request.startswith('SELECT "t"."a" FROM "main"."t" AS "t" WHERE')
     assert '"t"."a" > 5' in request
     assert request.endswith("LIMIT 3")
+
+
+@pytest.mark.parametrize("missing", [0, 3], ids=["all there", "with NULL"])
+def test_a_statement_gives_what_a_scan_gives(path: Path, adapter: SQLiteAdapter, missing: int) -> None:
+    """They are read by two drivers, in two processes."""
+    write(
+        path,
+        """CREATE TABLE odd (n INT, x REAL, s TEXT, b BLOB) STRICT;
+        WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 5000)
+        INSERT INTO odd SELECT (i % 7 - 3) * 3074457345618258602, CASE i % 5 WHEN 1 THEN 9e999 ELSE -i / 7.0 END,
+          CASE i % 4 WHEN 1 THEN '' WHEN 2 THEN 'é😀' || i WHEN 3 THEN 'a' || char(0) || 'b' ELSE 'plain' END,
+          CASE i % 3 WHEN 1 THEN x'' ELSE CAST('ß' || i AS BLOB) END FROM g""",
+    )
+    if missing:
+        for column in "nxsb":
+            write(path, f"UPDATE odd SET {column} = NULL WHERE rowid % {missing + ord(column) % 4} = 0")
+    columns = {"n": pa.int64(), "x": pa.float64(), "s": pa.string(), "b": pa.binary()}
+    names = ", ".join(f'"t"."{name}" AS "{name}"' for name in columns)
+    filtered = plan(adapter, f'SELECT {names} FROM "main"."odd" AS "t" WHERE "t"."rowid" > 0', **columns)
+    found = read_all(adapter, filtered)
+    assert found.num_rows == 5000
+    found.validate(full=True)
+    assert found.equals(read_all(adapter, adapter.plan_scan(ScanRequest(main("odd"), tuple(columns)))))
