@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from federation.engine import Engine
+from federation.planner.optimizations import Optimization
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
@@ -158,3 +159,9 @@ def test_every_reason_that_is_given_is_documented() -> None:
     sources = [path for package in ("adapters", "federation") for path in (ROOT / package).rglob("*.py")]
     given = {name for path in sources for name in re.findall(r"\bReason\.([A-Z_]+)", path.read_text(encoding="utf-8"))}
     assert given == reasons()
+
+
+def test_every_optimization_is_documented() -> None:
+    section = PAGE.partition("\n## Optimisations\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", section, re.MULTILINE)
+    assert rows == [str(each) for each in Optimization]

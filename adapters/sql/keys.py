@@ -48,6 +48,8 @@ def restricted(
     scope: Scope = {_ALIAS: {each.name.lower(): each for each in outputs}}
     kind = from_arrow(values.type).kind
     subject = quoted_column(column, _ALIAS)
+    if members and dialect.key_array is not None and values.type == pa.uint64():
+        values = values.filter(pc.less_equal(values, pa.scalar(2**63 - 1, pa.uint64())))  # no integer there is larger
     texts = _texts(values, kind)
     if members:
         pushed = translate_conjunct(dialect, exp.In(this=subject, expressions=[_MARKS[kind].copy()]), {}, scope).node

@@ -14,9 +14,10 @@ def explain(args: argparse.Namespace) -> int:
     from federation.engine import Engine
 
     args.sql = read_sql(args.sql)
+    statement = Statement(args.sql, dict(args.param) or None, options={"disable": args.disable})
     engine = Engine.open(catalog_path(args.catalog))
     try:
-        explanation = explained(engine, Statement(args.sql, dict(args.param) or None), args.analyze)
+        explanation = explained(engine, statement, args.analyze)
     finally:
         engine.close()
     if args.format == "json":

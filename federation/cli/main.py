@@ -16,10 +16,11 @@ from pathlib import Path
 from federation.cli.errors import describe
 from federation.cli.formats import BINARY_FORMATS, FORMATS
 from federation.cli.options import count, duration, parameter, port
+from federation.planner.optimizations import Optimization
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
-
+DISABLE_HELP = "plan without an optimization, any number of times; docs/explain.md lists them"
 DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
 RESULT_HELP = "keep the results of statements this long (default: 1d)"
 
@@ -73,6 +74,14 @@ def make_parser() -> argparse.ArgumentParser:
     statement.add_argument("sql", nargs="?", metavar="SQL", help="the statement; standard input without one, or for -")
     statement.add_argument(
         "--param", action="append", default=[], type=parameter, metavar="NAME=VALUE", help=PARAM_HELP
+    )
+    statement.add_argument(
+        "--disable",
+        action="append",
+        default=[],
+        choices=[str(each) for each in Optimization],
+        metavar="NAME",
+        help=DISABLE_HELP,
     )
 
     query = commands.add_parser("query", parents=[statement], help="run a query and print its rows")

@@ -14,7 +14,7 @@ def query(args: argparse.Namespace) -> int:
     from federation.engine import Engine
 
     args.sql = read_sql(args.sql)
-    statement = Statement(args.sql, dict(args.param) or None, args.timeout)
+    statement = Statement(args.sql, dict(args.param) or None, args.timeout, {"disable": args.disable})
     engine = Engine.open(catalog_path(args.catalog))
     try:
         with destination(args.output) as out:

@@ -7,8 +7,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from adapters.base import CancelToken
 from adapters.errors import QueryCancelled
@@ -27,6 +27,7 @@ class Statement:
     sql: str
     parameters: Mapping[str, str] | None = None
     timeout: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Interrupted(Exception):
@@ -54,7 +55,7 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
         signals = stack.enter_context(interrupts())
         shown = stack.enter_context(progress(sys.stderr))
         try:
-            result = engine.query(statement.sql, statement.parameters, statement.timeout)
+            result = engine.query(statement.sql, statement.parameters, statement.timeout, options=statement.options)
             stack.callback(result.close)
             signals.target(result.cancel)
             if shown is not None:
@@ -84,6 +85,8 @@ def explained(engine: Engine, statement: Statement, analyze: bool) -> Explanatio
         if analyze:
             signals.target(cancel.cancel)
         try:
-            return engine.explain(statement.sql, statement.parameters, analyze=analyze, cancel=cancel)
+            return engine.explain(
+                statement.sql, statement.parameters, analyze=analyze, options=statement.options, cancel=cancel
+            )
         except (KeyboardInterrupt, QueryCancelled):
             raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None

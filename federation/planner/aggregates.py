@@ -98,9 +98,10 @@ def _column(name: str) -> exp.Column:
 
 
 def _complete(outer: dict[str, Any]) -> bool:
-    """Whether nothing above looks at a column that is neither grouped nor aggregated."""
+    """Whether nothing above looks at a column that is neither grouped nor aggregated, and no function there may be an
+    aggregate that the parser does not know, such as `product`."""
     for value in outer.values():
         for node in value if isinstance(value, list) else [value]:
-            if filters.tables_of(node) - {_ALIAS}:
+            if filters.tables_of(node) - {_ALIAS} or node.find(exp.Anonymous):
                 return False
     return True

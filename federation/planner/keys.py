@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.base import ColumnStatistics, Predicate, Scan, SupportsQuery
+from adapters.errors import ConversionError
 from adapters.sql.dialect import Declined, SourceDialect
 from adapters.sql.keys import comparable, restricted
 from federation.planner.fragments import plan_scan
@@ -33,7 +34,7 @@ def apply_filters(fragment: Fragment, found: Sequence[tuple[RuntimeFilter, pa.Ar
         fragment.scan = Scan((), fragment.schema)  # no row of it can matter
         return ["no keys, nothing is read" if not len(keys) else "" for _, keys in found]
     if isinstance(fragment, TableScan):
-        plan_scan(fragment, [Predicate(each.column, "in", tuple(keys.to_pylist())) for each, keys in found])
+        plan_scan(fragment, [Predicate(each.column, "in", _values(each, keys)) for each, keys in found])
         return [f"{len(keys)} keys" for _, keys in found]
     assert isinstance(fragment, RemoteQuery)
     return _restrict(fragment, found)
@@ -49,7 +50,7 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
         if kept > USEFUL or not comparable(fragment.schema.field(each.column).type, keys.type):
             made.append("not made: it would leave most rows")
             continue
-        values = keys if members else pa.array([keys[0].as_py(), keys[-1].as_py()], keys.type)
+        values = keys if members else pa.concat_arrays([keys[:1], keys[-1:]])
         try:
             query = restricted(
                 adapter.dialect, query, fragment.translated.outputs, each.column, values, members=members
@@ -71,6 +72,16 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
     return made
 
 
+def _values(made: RuntimeFilter, keys: pa.Array[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(keys.to_pylist())
+    except OverflowError as exc:
+        raise ConversionError(
+            f"a key of {made.column} lies outside of the years 1 to 9999, which the source cannot be asked for",
+            hint="exclude such dates with a condition",
+        ) from exc
+
+
 def _members(dialect: SourceDialect, keys: pa.Array[Any]) -> bool:
     array = dialect.key_array is not None and pa.types.is_integer(keys.type)
     return len(keys) <= (ARRAY_MEMBERS if array else MEMBERS)
@@ -82,7 +93,10 @@ def _share(known: ColumnStatistics, keys: pa.Array[Any], cost: Cost, *, members:
         distinct = known.distinct if known.distinct is not None else cost.rows
         return min(1.0, len(keys) / max(distinct, 1.0)) if distinct is not None else 0.0
     whole = _distance(known.minimum, known.maximum)
-    part = _distance(keys[0].as_py(), keys[-1].as_py())
+    try:
+        part = _distance(keys[0].as_py(), keys[-1].as_py())
+    except OverflowError:  # a date that Python has none for
+        part = None
     return min(1.0, part / whole) if whole and part is not None else 1.0
 
 

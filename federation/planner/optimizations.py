@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.errors import ProgrammingError
-from catalog.names import did_you_mean, nearest
 
 
 class Optimization(enum.StrEnum):
@@ -65,6 +64,8 @@ def read_options(options: Mapping[str, Any]) -> Optimizations:
 
 
 def _named(name: str) -> Optimization:
+    from catalog.names import did_you_mean, nearest  # the command line takes the names from here, and starts quickly
+
     try:
         return Optimization(name)
     except ValueError:

@@ -271,6 +271,23 @@ def test_explain(command: Command) -> None:
     assert command("explain", "SELECT nope FROM lite.customers").returncode == 1
 
 
+def test_an_optimization_is_switched_off(command: Command) -> None:
+    sql = "SELECT count(*) AS n FROM lite.customers WHERE id = 1 AND id = 2"
+    asked = []
+    for switches in ((), ("--disable", "contradictions"), ("--disable", "costs", "--disable", "contradictions")):
+        assert command("query", "-f", "csv", *switches, sql).stdout == "n\r\n0\r\n"
+        asked.append(len(json.loads(command("explain", "--format", "json", *switches, sql).stdout)["fragments"]))
+    assert asked == [0, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["query", "explain"])
+def test_an_optimization_that_there_is_not(command: Command, name: str) -> None:
+    done = command(name, "--disable", "filters", "SELECT 1")
+    assert done.returncode == 2
+    assert "invalid choice: 'filters' (choose from" in done.stderr
+    assert "runtime_filters" in done.stderr
+
+
 def test_check_reports_every_fault(command: Command, catalog: Path) -> None:
     done = command("check")
     assert done.returncode == 0
