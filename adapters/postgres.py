@@ -45,7 +45,7 @@ from adapters.postgres_schema import (
     verify_sql,
 )
 from adapters.postgres_session import Server, Session, borrowed, started
-from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics
+from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics, uses_index
 from adapters.postgres_types import Misfit, beyond
 from adapters.sql.dialect import SourceDialect
 from adapters.sql.native import relation_of
@@ -142,6 +142,8 @@ class PostgresAdapter:
         tables = tuple(self._known(name) for name in names)
         query = with_stand_ins(query.copy(), self._known, self.default_schema)
         parts = split(query, tables[0].pages if len(tables) == 1 else None)
+        if parts and query.args.get("where") and self._uses_index(query):
+            parts = []
         made = fetches(query, schema, parts)
         if made is None:
             return None
@@ -173,6 +175,13 @@ class PostgresAdapter:
     def estimate(self, query: exp.Query) -> Estimate:
         query = with_stand_ins(query.copy(), self._known, self.default_schema)
         return parse_estimate(self._ask(self._advisers, explain_sql(query)))
+
+    def _uses_index(self, query: exp.Query) -> bool:
+        """Whether PostgreSQL means to look rows up by an index, which ranges of pages would keep it from."""
+        try:
+            return uses_index(self._ask(self._advisers, explain_sql(query)))
+        except Error:
+            return False  # whatever is wrong shows when it is read
 
     # --- reading -----------------------------------------------------------------------------------------------
 

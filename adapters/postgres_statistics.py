@@ -92,17 +92,26 @@ def parse_estimate(text: str) -> Estimate:
     )
 
 
+def uses_index(text: str) -> bool:
+    """Whether the plan of a query over one table looks its rows up."""
+    node = json.loads(text)[0]["Plan"]
+    while node.get("Plans"):
+        node = node["Plans"][0]
+    return bool(node["Node Type"].startswith(("Index", "Bitmap")))
+
+
 def _weighed(node: dict[str, Any]) -> float:
     """The cost of a node and what is below, a unit of it taking the same time everywhere.
 
-    PostgreSQL's own units are those of pages. On TPC-H with everything in memory, one that is spent on joining,
-    sorting and grouping takes eight times as long as one of a scan, to within a factor of two.
+    PostgreSQL's own units are those of pages. On TPC-H with everything in memory, one that is spent on hashing, sorting
+    and grouping takes eight times as long as one of a scan, to within a factor of two.
     """
     inputs = node.get("Plans", ())
     below = sum(each["Total Cost"] for each in inputs)
-    weight = 1.0 if node["Node Type"].endswith(("Scan", "Gather", "Gather Merge")) else _COMPUTING
+    kind = node["Node Type"]
+    weight = 1.0 if kind.endswith(("Scan", "Gather", "Gather Merge")) else _COMPUTING
     cost = max(0.0, node["Total Cost"] - below) * weight + sum(map(_weighed, inputs))
-    cut = node["Node Type"] == "Limit" and below > 0  # it does not wait for all of its input
+    cut = kind == "Limit" and below > 0  # it does not wait for all of its input
     return float(cost * node["Total Cost"] / below if cut else cost)
 
 

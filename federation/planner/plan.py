@@ -19,7 +19,8 @@ from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
 
 WEIGHED_SECONDS = 0.3  # a plan that takes less is not compared with others
-WORTH_MOVING = 2.0  # how much quicker it must be to move more data
+WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
+WORTH_MOVING = 2.3  # and to move more data
 LOCAL_BYTES_PER_SECOND = 1e9
 _HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
 _LESS = (
@@ -88,7 +89,8 @@ def _quicker(other: Plan, best: Plan) -> bool:
     assert other.seconds is not None
     assert best.seconds is not None
     local = other.bytes / LOCAL_BYTES_PER_SECOND
-    return (other.seconds + local) * (1.0 if other.bytes <= best.bytes else WORTH_MOVING) < best.seconds
+    margin = WORTH_CHANGING if other.bytes <= best.bytes else WORTH_MOVING
+    return (other.seconds + local) * margin < best.seconds
 
 
 def _plan(

@@ -25,6 +25,7 @@ from federation.planner.nodes import Cost, Fragment, RemoteQuery
 UNKNOWN_ROWS = 100_000.0
 USEFUL = 0.7  # keys that leave more of the rows are not worth collecting
 BY_INDEX = 0.01  # so few keys that a source looks them up
+SECONDS_PER_LOOKUP = 5e-6
 SECONDS_PER_KEY = 1e-6  # to collect, send and test one
 LITTLE = 0.3  # of the time that reading a relation takes, to wait for what may restrict it
 
@@ -221,11 +222,13 @@ def _best_of_each_column(found: list[Restriction]) -> list[Restriction]:
 
 
 def _less(cost: Cost, restriction: Restriction, node: Node) -> Cost:
-    """A filter leaves less to move; the source still looks at all, but for few keys, which it has an index for."""
+    """A filter leaves less to move; the source still looks at all, but for few keys, whose rows it looks up."""
     rows, size, seconds = cost.rows or 0.0, cost.bytes or 0.0, cost.seconds or 0.0
     left = restriction.left
     if node.fragment is not None and not restriction.sent:
         return Cost(rows * left, size, seconds)
     moving = size / node.bytes_per_second
-    looking = max(0.0, seconds - moving) * (left if left < BY_INDEX else 1.0)
+    looking = max(0.0, seconds - moving)
+    if left < BY_INDEX:
+        looking = min(looking, LATENCY + rows * left * SECONDS_PER_LOOKUP)
     return Cost(rows * left, size * left, looking + moving * left)
