@@ -55,10 +55,12 @@ class Declined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A translated expression and the type that DuckDB gives the original."""
+    """A translated expression and the type that DuckDB gives the original. `stored` is a column as the source itself
+    compares it, where that may mean something else."""
 
     node: exp.Expr
     type: SqlType
+    stored: exp.Expr | None = None
 
 
 Build = Callable[[exp.Expr, Sequence[Typed]], exp.Expr]
@@ -151,7 +153,7 @@ class SourceDialect:
     like: Callable[[Typed, str, str | None, bool, bool], exp.Expr | None] = _no_like
     #: true for the rows whose stored value is not of the declared type
     guard: Callable[[Typed], exp.Expr | None] = _no_guard
-    #: (node, bare column, literals, exact node) -> exact node with an equal, index-friendly conjunct beside it
+    #: (=, <> or IN of a column and string literals, the column) -> the same, such that an index can serve it
     sargable: Callable[[exp.Expr, Typed], exp.Expr] | None = None
     #: whether a value is among many integers, written shorter than IN
     key_array: Callable[[exp.Expr, Sequence[str]], exp.Expr] | None = None

@@ -220,13 +220,13 @@ class ExpressionTranslator:
         left, right = self.expression(node.this), self.expression(node.expression)
         left_node, right_node = self.align(left, right, isinstance(node, _EQUALITY))
         made: exp.Expr = type(node)(this=left_node, expression=right_node)
-        if isinstance(node, exp.EQ) and self.dialect.sargable:
+        if isinstance(node, (exp.EQ, exp.NEQ)) and self.dialect.sargable:
             made = self._sargable(node.this, [node.expression], made)
         exact_null = isinstance(node, (exp.NullSafeEQ, exp.NullSafeNEQ))
         return Typed(_wrap(made), replace(BOOL, nullable=not exact_null))
 
     def _sargable(self, subject: exp.Expr, literals: Sequence[exp.Expr], exact: exp.Expr) -> exp.Expr:
-        """Equality by bytes with the source's looser, index-friendly equality beside it, which it implies."""
+        """A comparison with literals in the way that indexes and statistics serve best."""
         literal = all(isinstance(each, exp.Literal) and each.is_string for each in literals)
         if not (isinstance(subject, exp.Column) and literal and self.dialect.sargable):
             return exact

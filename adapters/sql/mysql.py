@@ -67,7 +67,7 @@ def _literal(text: str, type_: SqlType) -> exp.Expr:
 
 def _sargable(exact: exp.Expr, column: Typed) -> exp.Expr:
     bare = column.node.find(exp.Column)
-    if bare is None or bare is column.node:
+    if bare is None or bare is column.node or isinstance(exact, exp.NEQ):
         return exact
     loose = exact.copy()
     loose.this.replace(bare.copy())

@@ -72,12 +72,24 @@ def _column(node: exp.Column, column: Column, type_: SqlType) -> Typed:
     if type_.kind is Kind.TEXT:
         source_type = column.source_type.lower()
         if source_type.startswith(("char", "bpchar")) and not source_type.startswith("character varying"):
-            return Typed(exp.cast(node, "TEXT"), replace(type_, collation=Collation.LOCALE))
+            collation = Collation.INSENSITIVE if type_.collation is Collation.INSENSITIVE else Collation.LOCALE
+            return Typed(exp.cast(node, "TEXT"), replace(type_, collation=collation), stored=node)
         if not source_type.startswith(("text", "varchar", "character varying", "name", "citext")):
             return Typed(node, SqlType(Kind.OPAQUE, nullable=type_.nullable))
         if source_type.startswith(("citext", "name")):
             return Typed(exp.cast(node, "TEXT"), replace(type_, collation=Collation.LOCALE))
     return Typed(node, type_)
+
+
+def _sargable(exact: exp.Expr, column: Typed) -> exp.Expr:
+    """char(n) compared as it is stored, which its indexes and statistics are about. That ignores blanks at the end of
+    either side, of which the text that arrives has none: so it is the same for a literal that has none."""
+    literals = exact.expressions if isinstance(exact, exp.In) else [exact.expression]
+    if column.stored is None or any(each.this.endswith(" ") for each in literals):
+        return exact
+    same = exact.copy()
+    same.set("this", column.stored.copy())
+    return same
 
 
 def _by_bytes(typed: Typed) -> exp.Expr | None:
@@ -197,5 +209,6 @@ POSTGRES = SourceDialect(
     column=_column,
     by_bytes=_by_bytes,
     like=_like,
+    sargable=_sargable,
     key_array=_key_array,
 )
