@@ -57,7 +57,6 @@ class Reflection(default.DefaultDialect):
                 "type": type_of(column["type"]),
                 "nullable": column["nullable"],
                 "default": None,
-                "autoincrement": False,
                 "comment": column["comment"],
             }
             for column in self._table(connection, table_name, schema, **kw)["columns"]
