@@ -19,6 +19,7 @@ class Optimization(enum.StrEnum):
     JOIN_PUSHDOWN = "join_pushdown"
     AGGREGATE_PUSHDOWN = "aggregate_pushdown"
     TOPN_PUSHDOWN = "topn_pushdown"
+    TOPN_JOINS = "topn_joins"
     LIMIT_PUSHDOWN = "limit_pushdown"
     QUERY_PUSHDOWN = "query_pushdown"
     CONTRADICTIONS = "contradictions"

@@ -20,6 +20,7 @@ from federation.planner.predicate_transfer import predicate_transfer
 from federation.planner.rewriting import Context
 from federation.planner.set_operations import push_into_branches
 from federation.planner.shard_pruning import shard_pruning
+from federation.planner.topn_joins import topn_joins
 from federation.planner.union_aggregation import union_aggregation
 
 Rule = Callable[[exp.Query, Context], exp.Query]
@@ -32,6 +33,7 @@ RULES: tuple[tuple[Optimization, Rule], ...] = (
     (Optimization.CONTRADICTIONS, contradictions),
     (Optimization.SHARD_PRUNING, shard_pruning),
     (Optimization.UNION_AGGREGATION, union_aggregation),
+    (Optimization.TOPN_JOINS, topn_joins),
 )
 
 

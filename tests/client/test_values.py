@@ -51,7 +51,12 @@ def sides(server: Running, folder: Path) -> Any:
         yield here, there
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+def named(value: Any) -> str:
+    """Without an address, which each of the workers would give another."""
+    return f"memoryview({bytes(value)!r})" if isinstance(value, memoryview) else repr(value)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=named)
 def test_both_sides_agree(sides: tuple[Connection, Connection], value: Any) -> None:
     for name, parameters in (("$1", [value]), ("$v", {"v": value})):
         here, there = (side.execute(f"SELECT {name}, typeof({name})", parameters) for side in sides)
