@@ -8,7 +8,7 @@ no row empties what is made of it: inner joins, branches of UNION ALL, IN and EX
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
@@ -72,7 +72,7 @@ class Emptier:
 
     def _select(self, select: exp.Select) -> bool:
         empty = self._relations(select)
-        for subquery in list(own_subqueries(select)):
+        for subquery in list(filters.own_subqueries(select)):
             self._subquery(subquery)
         for clause in ("where", "having", "qualify"):
             if node := select.args.get(clause):
@@ -158,7 +158,7 @@ class Emptier:
             node.set("where", exp.Where(this=exp.false()))
         parts = [node]
         if input_only:
-            parts = [each for key in ("from_", "joins", "laterals") for each in _clause(node, key)]
+            parts = [each for key in ("from_", "joins", "laterals") for each in filters.clause(node, key)]
         for part in parts:
             for table in list(part.find_all(exp.Table)):
                 select = table.find_ancestor(exp.Select)
@@ -184,29 +184,6 @@ def _filtered(select: exp.Select) -> bool:
     return any(_is_false(select.args[key].this) for key in ("having", "qualify") if select.args.get(key))
 
 
-def own_subqueries(select: exp.Select) -> Iterator[exp.Query]:
-    """The queries inside the expressions of a SELECT, not those in FROM and not those inside each other."""
-    relations = filters.relations(select)
-    for clause in ("expressions", "where", "group", "having", "qualify", "order", "joins"):
-        for part in _clause(select, clause):
-            yield from _outermost(part, relations)
-
-
-def _outermost(node: exp.Expr, relations: list[exp.Expr]) -> Iterator[exp.Query]:
-    if any(node is relation for relation in relations):
-        return
-    if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
-        yield node
-        return
-    for child in node.iter_expressions():
-        yield from _outermost(child, relations)
-
-
-def _clause(node: exp.Expr, key: str) -> list[exp.Expr]:
-    value = node.args.get(key)
-    return value if isinstance(value, list) else [value] if value is not None else []
-
-
 def _no_rows_wanted(node: exp.Expr) -> bool:
     limit = node.args.get("limit")
     count = limit.args.get("expression") if isinstance(limit, exp.Limit) else None
@@ -218,7 +195,7 @@ def _one_row(select: exp.Select) -> bool:
     group = select.args.get("group")
     if group is not None:
         return not group.expressions or any(value for key, value in group.args.items() if key != "expressions")
-    clauses = [each for key in ("expressions", "having", "qualify", "order") for each in _clause(select, key)]
+    clauses = [each for key in ("expressions", "having", "qualify", "order") for each in filters.clause(select, key)]
     return bool(select.args.get("having")) or any(_may_aggregate(each) for each in clauses)
 
 

@@ -4,6 +4,8 @@ legal in DuckDB itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlglot import exp
 
 _VOLATILE = (exp.Rand, exp.Uuid)
@@ -70,6 +72,30 @@ def relations(select: exp.Select) -> list[exp.Expr]:
     """The relations of FROM and its joins, in order."""
     found = [select.args["from_"].this] if select.args.get("from_") else []
     return found + [join.this for join in select.args.get("joins") or []]
+
+
+def clause(node: exp.Expr, key: str) -> list[exp.Expr]:
+    """What stands in a clause, which may hold one node or several."""
+    value = node.args.get(key)
+    return value if isinstance(value, list) else [value] if value is not None else []
+
+
+def own_subqueries(select: exp.Select) -> Iterator[exp.Query]:
+    """The queries inside the expressions of a SELECT, not those in FROM and not those inside each other."""
+    outside = relations(select)
+    for key in ("expressions", "where", "group", "having", "qualify", "order", "joins"):
+        for part in clause(select, key):
+            yield from _outermost(part, outside)
+
+
+def _outermost(node: exp.Expr, outside: list[exp.Expr]) -> Iterator[exp.Query]:
+    if any(node is relation for relation in outside):
+        return
+    if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
+        yield node
+        return
+    for child in node.iter_expressions():
+        yield from _outermost(child, outside)
 
 
 def tables_of(node: exp.Expr) -> set[str]:

@@ -7,8 +7,6 @@ joined to each other, then single tables with their filters. What is left runs i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sqlglot import exp
 
 from adapters.sql.dialect import Declined, Reason
@@ -106,7 +104,7 @@ class Placer:
 
     def _aggregation(self, select: exp.Select) -> bool:
         """GROUP BY and the aggregates at the source, what is computed from them here."""
-        inputs = [each for clause in ("from_", "joins", "where") for each in _parts(select, clause)]
+        inputs = [each for clause in ("from_", "joins", "where") for each in filters.clause(select, clause)]
         source = self._single_source(*inputs) if _aggregates(select) else None
         if source is None or not self._on(Optimization.AGGREGATE_PUSHDOWN, source):
             return False
@@ -125,35 +123,12 @@ class Placer:
 
     def _subqueries(self, select: exp.Select) -> None:
         """Queries inside expressions; relations were placed before."""
-        for node in list(_own_subqueries(select)):
+        for node in list(filters.own_subqueries(select)):
             node.replace(self.place(node))
-
-
-def _parts(select: exp.Select, clause: str) -> list[exp.Expr]:
-    value = select.args.get(clause)
-    return value if isinstance(value, list) else [value] if value is not None else []
 
 
 def _aggregates(select: exp.Select) -> bool:
     return bool(select.args.get("group")) or any(each.find(exp.AggFunc) for each in select.expressions)
-
-
-def _own_subqueries(select: exp.Select) -> Iterator[exp.Query]:
-    """The queries inside the expressions of a SELECT, not those in FROM and not those inside each other."""
-    relations = filters.relations(select)
-    for clause in ("expressions", "where", "group", "having", "qualify", "order", "joins"):
-        for part in _parts(select, clause):
-            yield from _outermost(part, relations)
-
-
-def _outermost(node: exp.Expr, relations: list[exp.Expr]) -> Iterator[exp.Query]:
-    if any(node is relation for relation in relations):
-        return
-    if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
-        yield node
-        return
-    for child in node.iter_expressions():
-        yield from _outermost(child, relations)
 
 
 def _pushed_notes(query: exp.Expr) -> list[Note]:

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from adapters.sql.dialect import Declined, Reason
 from catalog.model import CatalogTable
+from federation.planner import filters
 from federation.planner.costs import Costs
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
@@ -73,6 +74,8 @@ def _quickest(
     if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS:
         return best
     for less in _LESS:
+        if Optimization.JOIN_PUSHDOWN in less and not _hash_joined(kept):
+            continue
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )
@@ -82,6 +85,20 @@ def _quickest(
             best, other = other, best
         other.close()
     return best
+
+
+def _hash_joined(query: exp.Query) -> bool:
+    """Whether equalities join all relations of each SELECT: other joins take DuckDB as long as they take a source."""
+    for select in query.find_all(exp.Select):
+        classes = [{each.alias_or_name} for each in filters.relations(select)]
+        parts = filters.where_conjuncts(select)
+        parts += [part for join in select.args.get("joins") or [] for part in filters.conjuncts(join.args.get("on"))]
+        for tables in [filters.tables_of(part) for part in parts if isinstance(part, exp.EQ)]:
+            touched = [each for each in classes if each & tables]
+            classes = [each for each in classes if each not in touched] + ([set().union(*touched)] if touched else [])
+        if len(classes) > 1:
+            return False
+    return True
 
 
 def _quicker(other: Plan, best: Plan) -> bool:

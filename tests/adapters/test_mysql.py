@@ -20,9 +20,9 @@ from adapters.base import (
 from adapters.errors import (
     CatalogError,
     ColumnNotFound,
+    ReadOnlyError,
     SourceAuthError,
     SourceChanged,
-    SourceError,
 )
 from adapters.mysql import MySQLAdapter
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
@@ -187,7 +187,7 @@ def test_types_that_mysql_does_not_have_are_declined(adapter: MySQLAdapter, kind
 
 def test_nothing_can_be_written(mariadb_server: Server, adapter: MySQLAdapter) -> None:
     mariadb_server.run("CREATE SEQUENCE adapter.counter")
-    with pytest.raises(SourceError, match="READ ONLY"):
+    with pytest.raises(ReadOnlyError, match="READ ONLY"):
         read(adapter, "SELECT NEXTVAL(adapter.counter) AS a", a=pa.int64())
 
 
