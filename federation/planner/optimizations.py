@@ -27,7 +27,6 @@ class Optimization(enum.StrEnum):
     IMPLIED_FILTERS = "implied_filters"
     SHARD_PRUNING = "shard_pruning"
     UNION_AGGREGATION = "union_aggregation"
-    COMMON_FRAGMENTS = "common_fragments"
     RUNTIME_FILTERS = "runtime_filters"
     COSTS = "costs"
 
