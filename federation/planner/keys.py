@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from adapters.base import ColumnStatistics, Predicate, Scan, SupportsQuery
 from adapters.errors import ConversionError
-from adapters.sql.dialect import Declined, SourceDialect
+from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.keys import comparable, restricted
 from federation.planner.fragments import plan_scan
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, RuntimeFilter, TableScan
@@ -45,9 +45,12 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
     assert isinstance(adapter, SupportsQuery)
     query, made, left = fragment.translated.query, [], 1.0
     for each, keys in found:
+        if not comparable(fragment.schema.field(each.column).type, keys.type):
+            made.append(f"not made: {Reason.TYPE_MISMATCH}")
+            continue
         members = _members(adapter.dialect, keys)
         kept = _share(each.statistics or ColumnStatistics(), keys, fragment.cost, members=members)
-        if kept > USEFUL or not comparable(fragment.schema.field(each.column).type, keys.type):
+        if kept > USEFUL:
             made.append("not made: it would leave most rows")
             continue
         values = keys if members else pa.concat_arrays([keys[:1], keys[-1:]])

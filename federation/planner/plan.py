@@ -93,9 +93,11 @@ def _hash_joined(query: exp.Query) -> bool:
         classes = [{each.alias_or_name} for each in filters.relations(select)]
         parts = filters.where_conjuncts(select)
         parts += [part for join in select.args.get("joins") or [] for part in filters.conjuncts(join.args.get("on"))]
-        for tables in [filters.tables_of(part) for part in parts if isinstance(part, exp.EQ)]:
-            touched = [each for each in classes if each & tables]
-            classes = [each for each in classes if each not in touched] + ([set().union(*touched)] if touched else [])
+        for part in parts:
+            sides = (filters.tables_of(part.this), filters.tables_of(part.expression)) if part.key == "eq" else ()
+            if len(sides) == 2 and all(sides) and not sides[0] & sides[1]:
+                touched = [each for each in classes if each & (sides[0] | sides[1])]
+                classes = [each for each in classes if each not in touched] + [set().union(*touched)]
         if len(classes) > 1:
             return False
     return True

@@ -81,10 +81,9 @@ class RuntimeFilterPlacer:
             self._staged[relation] = self._stage(relation)
             self._fixed |= {part for part in node.parts if part not in self._staged}
         stage = self._staged.get(relation)
-        if stage is not None and isinstance(relation.node, exp.Table | exp.Subquery) and relation.node.alias:
-            return Keys(column, alias, f'"{stage}" AS "{alias}"', stage=stage)
         if stage is not None:
-            return Keys(column, stage, f'"{stage}"', stage=stage)
+            name = relation.node.alias or stage  # the subquery of an IN has none
+            return Keys(column, name, f'"{stage}" AS "{name}"', stage=stage)
         condition = filters.conjunction([each.copy() for each in conditions(relation)])
         return Keys(
             column,
