@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 import pyarrow as pa
+from sqlglot import exp
 
 from adapters.base import CancelToken, SupportsLocalScan
 from adapters.duck import Duck
@@ -121,14 +122,15 @@ class Engine:
 
     def query(
         self,
-        sql: str,
+        sql: str | exp.Query,
         params: Parameters = None,
         timeout: float | None = None,
         *,
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
     ) -> Result:
-        """Plan and start a query. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
+        """Plan and start a query: a text, or a tree in DuckDB's dialect, whose identifiers may carry positions for
+        errors. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
         `options={"disable": [...]}` plans without the named optimisations. A `cancel` of the caller's may come before
         there is a result."""
         planned = self.plan(sql, params, options=options)
@@ -139,7 +141,7 @@ class Engine:
 
     def explain(
         self,
-        sql: str,
+        sql: str | exp.Query,
         params: Parameters = None,
         *,
         analyze: bool = False,
@@ -156,13 +158,15 @@ class Engine:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, execution=execution, rows=rows)
 
-    def plan(self, sql: str, params: Parameters = None, *, options: Mapping[str, Any] | None = None) -> Planned:
+    def plan(
+        self, sql: str | exp.Query, params: Parameters = None, *, options: Mapping[str, Any] | None = None
+    ) -> Planned:
         """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
         return self._planned(sql, params, self.verifier.restricted(read_options(options or {})))
 
-    def describe(self, sql: str, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
+    def describe(self, sql: str | exp.Query, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
-        bound = self._binder.bind(substitute(parse(sql), params))
+        bound = self._binder.bind(_read(sql, params))
         columns = self._typed(bound)
         return self._local.arrow_schema(columns), columns
 
@@ -193,12 +197,12 @@ class Engine:
         return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
 
     def _statement(
-        self, sql: str, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
+        self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
     ) -> Statement:
         """How verification runs the query again."""
         params = copy(params)  # the caller may put others into it
         return Statement(
-            bind=lambda: self._binder.bind(substitute(parse(sql), params)).query,
+            bind=lambda: self._binder.bind(_read(sql, params)).query,
             run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS),
             explain=lambda: self.explain(sql, params, options=options).text(),
             sources=tuple(sorted({fragment.source.name for fragment in planned.plan.fragments})),
@@ -206,7 +210,7 @@ class Engine:
             optimizations=read_options(options or {}),
         )
 
-    def _planned(self, sql: str, params: Parameters, optimizations: Optimizations) -> Planned:
+    def _planned(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations) -> Planned:
         try:
             return self._plan(sql, params, optimizations)
         except RecursionError as exc:
@@ -215,8 +219,8 @@ class Engine:
             self.catalog.redactor.scrub_error(exc)
             raise
 
-    def _plan(self, sql: str, params: Parameters, optimizations: Optimizations) -> Planned:
-        bound = self._binder.bind(substitute(parse(sql), params))
+    def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations) -> Planned:
+        bound = self._binder.bind(_read(sql, params))
         columns = self._typed(bound)
         schema = self._local.arrow_schema(columns)
         known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
@@ -236,6 +240,11 @@ class Engine:
         except Error as exc:
             known = [column.name for each in bound.tables.values() for column in each.table.columns]
             raise placed(exc, bound.query, known) from exc.__cause__
+
+
+def _read(sql: str | exp.Query, params: Parameters) -> exp.Query:
+    """The query as a tree of its own, which binding changes."""
+    return substitute(parse(sql) if isinstance(sql, str) else sql.copy(), params)
 
 
 def _local_paths(catalog: Catalog) -> list[str]:

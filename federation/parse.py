@@ -57,9 +57,10 @@ _OPERATORS = {
     TokenType.ARROW,
     TokenType.DARROW,
     TokenType.IS,
+    TokenType.RLIKE,  # PostgreSQL's ~
 }
 # One level each as well: `- - x`, `NOT NOT x`, `x[1][2]`, `f(x).g()`. The parser takes more than linear time for them.
-_PREFIXES = (TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE)
+_PREFIXES = (TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE, TokenType.RLIKE)
 _LINKS = {
     *itertools.product(_PREFIXES, _PREFIXES),
     *itertools.product((TokenType.R_PAREN, TokenType.R_BRACKET), (TokenType.DOT, TokenType.L_BRACKET)),
@@ -91,34 +92,38 @@ _WRITES = (
 def parse(sql: str) -> exp.Query:
     """The query as a tree, identifiers carrying their positions. Raises SQLSyntaxError, ReadOnlyError,
     StatementTooComplex or NotSupportedError."""
-    if len(sql) > MAX_CHARACTERS:
-        raise StatementTooComplex(
-            f"the statement has {len(sql):,} characters, {MAX_CHARACTERS:,} are allowed",
-            hint="put long lists of values into a table or a file source and join it",
-        )
-    _check_characters(sql)
+    check_length(sql)
+    check_characters(sql)
     try:
         tokens = sqlglot.tokenize(sql, read="duckdb")
     except TokenError as exc:
         raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
-    _check_size(tokens)
+    check_size(tokens)
     if sum(token.token_type in (TokenType.PIVOT, TokenType.UNPIVOT) for token in tokens) > MAX_PIVOTS:
         raise StatementTooComplex(f"the statement has more than {MAX_PIVOTS} PIVOTs", hint="split it into views")
     try:
         parser = Dialect.get_or_raise("duckdb").parser()
         statements = [each for each in parser.parse(_numbered(tokens), sql) if each is not None]
     except ParseError as exc:
-        raise _syntax_error(sql, exc) from exc
+        raise syntax_error(sql, exc) from exc
     except RecursionError as exc:
         raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
     if len(statements) != 1:
         raise SQLSyntaxError(
             f"expected one statement, found {len(statements)}", hint="send the statements one at a time"
         )
-    return _query(statements[0])
+    return only_query(statements[0])
 
 
-def _check_characters(sql: str) -> None:
+def check_length(sql: str) -> None:
+    if len(sql) > MAX_CHARACTERS:
+        raise StatementTooComplex(
+            f"the statement has {len(sql):,} characters, {MAX_CHARACTERS:,} are allowed",
+            hint="put long lists of values into a table or a file source and join it",
+        )
+
+
+def check_characters(sql: str) -> None:
     """Half a surrogate pair has no bytes, and many a driver ends a text at NUL."""
     found = _NO_TEXT.search(sql)
     if found is not None:
@@ -141,7 +146,8 @@ def _numbered(tokens: Sequence[Token]) -> list[Token]:
     return numbered
 
 
-def _check_size(tokens: Sequence[Token]) -> None:
+def check_size(tokens: Sequence[Token]) -> None:
+    """Raises StatementTooComplex for what the parser would take too long for, or too deep a stack."""
     if len(tokens) > MAX_TOKENS:
         raise StatementTooComplex(f"the statement has {len(tokens):,} tokens, {MAX_TOKENS:,} are allowed")
     depth = operators = chain = 0
@@ -174,7 +180,8 @@ def _check_size(tokens: Sequence[Token]) -> None:
         )
 
 
-def _syntax_error(sql: str, exc: ParseError) -> SQLSyntaxError:
+def syntax_error(sql: str, exc: ParseError) -> SQLSyntaxError:
+    """The error for a failure of sqlglot's parser, with the position in the text."""
     if not exc.errors:
         return SQLSyntaxError(str(exc).splitlines()[0])
     first = exc.errors[0]
@@ -205,7 +212,8 @@ def _check_lambdas(query: exp.Query) -> None:
             raise StatementTooComplex(f"lambdas are nested deeper than {MAX_LAMBDAS} levels")
 
 
-def _query(statement: exp.Expr) -> exp.Query:
+def only_query(statement: exp.Expr) -> exp.Query:
+    """The statement, if it is a query that only reads."""
     if isinstance(statement, exp.Values):
         statement = exp.select("*").from_(statement)
     if isinstance(statement, exp.Query):

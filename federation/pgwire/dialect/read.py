@@ -1,0 +1,74 @@
+"""From what a client sends to statements.
+
+1. The text is cut into tokens once, and those into statements at the semicolons.
+2. The first word says what a statement is. Only queries are parsed by sqlglot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+from adapters.errors import ReadOnlyError
+from federation.pgwire.dialect import cursors, session
+from federation.pgwire.dialect.copying import read_copy
+from federation.pgwire.dialect.grammar import tokenize, unexpected
+from federation.pgwire.dialect.queries import FIRST, read_query
+from federation.pgwire.dialect.statements import Empty, Parsed, Unsupported
+from federation.pgwire.dialect.words import Words
+
+_READERS: Mapping[str, Callable[[Words], Parsed]] = {
+    **session.READERS,
+    **cursors.READERS,
+    "COPY": read_copy,
+}
+_WRITES = {
+    *("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE"),
+    *("REASSIGN", "REFRESH", "IMPORT", "SECURITY"),
+}
+_OTHERS = {"ANALYZE", "CALL", "CHECKPOINT", "CLUSTER", "DO", "LOAD", "LOCK", "REINDEX", "VACUUM"}
+
+
+def statements(text: str) -> list[Parsed]:
+    """The statements of a text, [Empty()] if there is none. Raises SQLSyntaxError with the position in the text,
+    StatementTooComplex, ReadOnlyError, NotSupportedError, NumericOutOfRange."""
+    found = [_statement(tokens, text) for tokens in _split(tokenize(text))]
+    return found or [Empty()]
+
+
+def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    start = 0
+    for place, token in enumerate(tokens):
+        if token.token_type is TokenType.SEMICOLON:
+            if start < place:
+                yield tokens[start:place]
+            start = place + 1
+    if start < len(tokens):
+        yield tokens[start:]
+
+
+def _statement(tokens: Sequence[Token], text: str) -> Parsed:
+    words = Words(tokens, text)
+    first = words.peek()
+    if first in FIRST:
+        return read_query(words)
+    if first in _WRITES:
+        return _refused(words, ReadOnlyError.sqlstate, "would write, and nothing here is writable")
+    if first in _OTHERS:
+        return _refused(words, "0A000", "is not supported")
+    reader = _READERS.get(first)
+    if reader is None:
+        raise unexpected(tokens[0])
+    words.token()
+    made = reader(words)
+    if not isinstance(made, Unsupported):
+        words.end()
+    return made
+
+
+def _refused(words: Words, sqlstate: str, why: str) -> Unsupported:
+    first = words.token().text.upper()
+    two = first in ("CREATE", "ALTER", "DROP") and words.peek().isalpha()
+    tag = f"{first} {words.peek()}" if two else first
+    return Unsupported(sqlstate, f"{tag} {why}", "only SELECT, VALUES, WITH and TABLE run here", tag)
