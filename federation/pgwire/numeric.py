@@ -1,0 +1,150 @@
+"""numeric: as text, and in groups of four decimal digits, which is its binary form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from adapters.errors import NumericOutOfRange
+from federation.pgwire.segments import (
+    Array,
+    Numbers,
+    Values,
+    as_binary,
+    binary_array,
+    compacted,
+    null_mask,
+    pc,
+)
+from federation.pgwire.style import Style
+
+_NEGATIVE = 0x4000
+_LOW = np.uint64(2**32 - 1)
+_GROUP = 10_000
+_MOST_DIGITS = 131_072  # before the point
+
+
+def numeric_text(array: Array, _style: Style) -> Values:
+    texts = array.cast(pa.string())
+    kind = array.type
+    if not pa.types.is_decimal(kind) or kind.scale <= 6:
+        return as_binary(texts)
+    short = pc.match_substring(texts, "E").fill_null(False)  # Arrow writes small numbers with an exponent
+    if not pc.any(short).as_py():
+        return as_binary(texts)
+    return as_binary(pc.replace_with_mask(texts, short, _plain(array.filter(short))))
+
+
+def _plain(array: Array) -> Array:
+    """The text of decimals below 1."""
+    scale = array.type.scale
+    whole = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
+    digits = whole.cast(pa.string())
+    sign = pc.if_else(pc.starts_with(digits, "-"), "-0.", "0.")
+    return pc.binary_join_element_wise(sign, pc.utf8_lpad(pc.utf8_ltrim(digits, "-"), scale, "0"), "")
+
+
+def numeric_binary(array: Array) -> Values:
+    kind = array.type
+    if pa.types.is_string(kind):
+        return _from_texts(array)
+    if pa.types.is_integer(kind):
+        array, kind = array.cast(pa.decimal128(20, 0)), pa.decimal128(20, 0)
+    elif not pa.types.is_decimal128(kind):
+        kind = pa.decimal128(kind.precision, kind.scale)
+        array = array.cast(kind)
+    halves = numbers_of_two(array)
+    negative = halves[:, 1].view(np.int64) < 0
+    low, high = _absolute(halves, negative)
+    groups = _groups(low, high, kind.precision, kind.scale)
+    return _packed(groups, negative, kind.scale)
+
+
+def numbers_of_two(array: Array) -> Numbers:
+    """The low and the high 64 bits of each decimal; zero where NULL."""
+    data = array.buffers()[1]
+    if data is None:
+        return np.zeros((len(array), 2), np.uint64)
+    values: Numbers = np.frombuffer(data, np.uint64, 2 * (array.offset + len(array)))[2 * array.offset :].reshape(-1, 2)
+    null = null_mask(array)
+    return values if null is None else np.where(null[:, None], np.uint64(0), values)
+
+
+def _absolute(halves: Numbers, negative: Numbers) -> tuple[Numbers, Numbers]:
+    low, high = halves[:, 0], halves[:, 1]
+    if not negative.any():
+        return low, high
+    flipped = ~low + np.uint64(1)
+    return np.where(negative, flipped, low), np.where(negative, ~high + (flipped == 0), high)
+
+
+def _groups(low: Numbers, high: Numbers, precision: int, scale: int) -> Numbers:
+    """Groups of four digits, the most significant first; the point is between two of them."""
+    made: list[Numbers] = []
+    odd = scale % 4
+    if odd:
+        (low, high), rest = _divided(low, high, 10**odd)
+        made.append(rest * 10 ** (4 - odd))
+    for _ in range(-(-(precision - odd) // 8)):
+        (low, high), rest = _divided(low, high, _GROUP * _GROUP)
+        upper, lower = np.divmod(rest.astype(np.uint32), np.uint32(_GROUP))
+        made += [lower, upper]
+    while len(made) * 4 < scale:
+        made.append(np.zeros(len(low), np.uint32))
+    return np.stack([group.astype(np.int16) for group in reversed(made)], axis=1)
+
+
+def _divided(low: Numbers, high: Numbers, by: int) -> tuple[tuple[Numbers, Numbers], Numbers]:
+    """128 bits by less than 32: the quotient and the remainder."""
+    divisor = np.uint64(by)
+    if not high.any():
+        quotient = low // divisor
+        return (quotient, high), low - quotient * divisor
+    shift = np.uint64(32)
+    quotients = []
+    rest = np.zeros(len(low), np.uint64)
+    for part in (high >> shift, high & _LOW, low >> shift, low & _LOW):
+        value = (rest << shift) | part
+        quotient = value // divisor
+        rest = value - quotient * divisor
+        quotients.append(quotient)
+    a, b, c, d = quotients
+    return ((c << shift) | d, (a << shift) | b), rest
+
+
+def _packed(groups: Numbers, negative: Numbers, scale: int) -> Values:
+    """The header and the groups, without zeros at either end."""
+    rows, width = groups.shape
+    filled = groups != 0
+    first = filled.argmax(axis=1)
+    last = width - 1 - filled[:, ::-1].argmax(axis=1)
+    some = filled[np.arange(rows), first]  # false where the number is zero
+    places = np.arange(width)
+    keep = np.ones((rows, 4 + width), np.bool_)
+    keep[:, 4:] = (places >= first[:, None]) & (places <= last[:, None]) & some[:, None]
+    made = np.empty((rows, 4 + width), ">i2")
+    made[:, 0] = np.where(some, last - first + 1, 0)
+    made[:, 1] = np.where(some, width - -(-scale // 4) - 1 - first, 0)
+    made[:, 2] = np.where(negative & some, _NEGATIVE, 0)
+    made[:, 3] = scale
+    made[:, 4:] = groups
+    return compacted(made, keep)
+
+
+def _from_texts(array: Array) -> Values:
+    """BIGNUM, which has up to thousands of digits, comes as text."""
+    packed = [_number(text or "0") for text in array.to_pylist()]
+    return binary_array(np.array([len(each) for each in packed], np.int32), b"".join(packed))
+
+
+def _number(text: str) -> bytes:
+    digits = text.lstrip("-").lstrip("0")
+    if len(digits) > _MOST_DIGITS:
+        raise NumericOutOfRange(f"a number has {len(digits)} digits, numeric has at most {_MOST_DIGITS}")
+    digits = digits.zfill(-(-len(digits) // 4) * 4)
+    groups = [int(digits[i : i + 4]) for i in range(0, len(digits), 4)]
+    weight = max(len(groups) - 1, 0)
+    while groups and not groups[-1]:
+        groups.pop()
+    header = [len(groups), weight, _NEGATIVE if text.startswith("-") else 0, 0]
+    return np.array(header + groups, ">i2").tobytes()
