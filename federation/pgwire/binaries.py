@@ -19,15 +19,15 @@ from federation.pgwire.texts import plain_text, uuid_bytes
 from federation.pgwire.times import date_binary, time_binary, timestamp_binary, timetz_binary
 
 Send: TypeAlias = Callable[[Array], Values]
-_ACLITEM = 1033
 _STYLE = Style()
 
 
 def send_binary(oid: int, kind: pa.DataType) -> Send:
     """How values of a type are sent that come as `kind`. Raises NotSupportedError for a type without a binary form."""
-    if oid == _ACLITEM or (oid in pg.REGISTERED and not pa.types.is_integer(kind)):
-        raise NotSupportedError(f"no binary form of the type {oid}", hint="ask for it as text")
-    return _SENDERS.get(oid, _text)
+    send = _SENDERS.get(oid)
+    if send is None or (oid in pg.REGISTERED and not pa.types.is_integer(kind)):
+        raise NotSupportedError(f"the type {oid} has no binary form here", hint="ask for the column as text")
+    return send
 
 
 def _text(array: Array) -> Values:
@@ -80,6 +80,7 @@ _SENDERS: dict[int, Send] = {
     pg.INTERVAL: interval_binary,
     pg.UUID: uuid_bytes,
     pg.JSONB: _jsonb,
+    **dict.fromkeys((pg.TEXT, pg.VARCHAR, pg.BPCHAR, pg.NAME, pg.UNKNOWN, pg.JSON, pg.XML, pg.PG_NODE_TREE), _text),
     pg.CHAR: _char,
     **dict.fromkeys((pg.BIT, pg.VARBIT), _bits),
 }

@@ -7,7 +7,7 @@ segment; Arrow interleaves the segments with the arrays, and the data of its res
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -45,6 +45,9 @@ class Column:
             if not at_null:
                 return binary_array(np.where(self.null, 0, width), self.values[~self.null])
         return pc.if_else(self.null, pa.scalar(at_null, pa.binary()), varying(self.values))
+
+
+Encode: TypeAlias = Callable[[Array], Column]
 
 
 def null_mask(array: Array) -> Mask | None:
@@ -123,6 +126,18 @@ def lengths(values: Values) -> Numbers | int:
     if isinstance(values, np.ndarray):
         return int(values.shape[1])
     return np.diff(offsets(values))
+
+
+def length_word(sizes: Numbers | int) -> Matrix | bytes:
+    """Lengths as four bytes each."""
+    return sizes.to_bytes(4, "big") if isinstance(sizes, int) else big_endian(sizes, "i4")
+
+
+def prefixed(column: Column) -> tuple[Matrix | bytes, Values]:
+    """The length of each value, -1 for NULL, and the values."""
+    values = column.filled()
+    sizes = lengths(values)
+    return length_word(sizes if column.null is None else np.where(column.null, -1, sizes)), values
 
 
 def join(parts: Sequence[Part], rows: int) -> Array:

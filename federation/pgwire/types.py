@@ -6,7 +6,7 @@
 | UBIGINT, HUGEINT, UHUGEINT, BIGNUM, DECIMAL(p,s) | numeric |
 | VARCHAR, ENUM, UNION, VARIANT, GEOMETRY, NULL | text |
 | STRUCT, MAP, JSON | json |
-| lists and arrays, of lists too | an array of the element's type |
+| lists and arrays, also of lists, up to six deep | an array of the element's type |
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ REGPROCEDURE, REGOPER, REGOPERATOR, REGCLASS, REGTYPE = 2202, 2203, 2204, 2205, 
 UUID, JSONB, REGROLE, REGNAMESPACE = 2950, 3802, 4096, 4089
 REGISTERED = (REGPROC, REGPROCEDURE, REGOPER, REGOPERATOR, REGCLASS, REGTYPE, REGROLE, REGNAMESPACE)
 
+MOST_DIMENSIONS = 6
 SIZES = {
     **{BOOL: 1, CHAR: 1, NAME: 64, INT2: 2, INT4: 4, INT8: 8, OID: 4, TID: 6, XID: 4, CID: 4, FLOAT4: 4, FLOAT8: 8},
     **{DATE: 4, TIME: 8, TIMETZ: 12, TIMESTAMP: 8, TIMESTAMPTZ: 8, INTERVAL: 16, UUID: 16, UNKNOWN: -2},
@@ -77,6 +78,9 @@ def pg_type(field: pa.Field[Any], duckdb_type: str) -> PgType:
     if decimal := _DECIMAL.fullmatch(element):
         precision, scale = map(int, decimal.groups())
         typmod = ((precision << 16) | scale) + 4
-    if element != duckdb_type:
+    dimensions = duckdb_type[len(element) :].count("[")
+    if dimensions > MOST_DIMENSIONS:
+        return PgType(JSON, -1)
+    if dimensions:
         return PgType(ARRAYS[oid], -1, typmod)
     return PgType(oid, SIZES.get(oid, -1), typmod)

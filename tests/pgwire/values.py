@@ -10,10 +10,9 @@ import psycopg
 import pyarrow as pa
 from psycopg import pq
 
-from federation.engine import Engine
 from federation.pgwire.encoder import RowEncoder
 from federation.pgwire.style import Style
-from federation.pgwire.types import PgType, pg_types_of
+from federation.pgwire.types import PgType
 
 Row = tuple[bytes | None, ...]
 
@@ -25,13 +24,6 @@ def of_postgres(connection: psycopg.Connection[Any], sql: str, format_: int) -> 
     columns = range(result.nfields)
     types = [PgType(result.ftype(c), result.fsize(c), result.fmod(c)) for c in columns]
     return types, [tuple(result.get_value(row, c) for c in columns) for row in range(result.ntuples)]
-
-
-def of_engine(engine: Engine, sql: str, format_: int, style: Style) -> tuple[list[PgType], list[Row]]:
-    """What we send for a query of ours."""
-    with engine.query(sql) as result:
-        types = pg_types_of(result.schema, result.types)
-        return types, encoded(result.batches(), result.schema, types, format_, style)
 
 
 def encoded(
