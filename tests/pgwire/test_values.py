@@ -234,4 +234,13 @@ def test_values_are_those_of_postgres(
     made = encoded(table.to_batches(), table.schema, types, format_, style)
     rows = [zip(VALUES, *pair, strict=True) for pair in zip(made, wanted, strict=True)]
     assert [each for row in rows for each in row if each[1] != each[2]] == []
-    assert [each for each in zip(VALUES, types, wanted_types, strict=True) if each[1] != each[2]] == []
+    assert [each for each in zip(VALUES, types, wanted_types, strict=True) if each[1][:2] != each[2][:2]] == []
+
+
+@pytest.mark.parametrize(
+    "kind", ["decimal(18,2)", "decimal(38,38)", "decimal(4,0)", "decimal(8,3)[]", "varchar", "text[]"]
+)
+def test_modifiers_are_those_of_postgres(engine: Engine, postgres: psycopg.Connection[Any], kind: str) -> None:
+    sql = f"SELECT NULL::{kind}"
+    schema, columns = engine.describe(sql)
+    assert pg_types_of(schema, [type_ for _, type_ in columns])[0].typmod == of_postgres(postgres, sql, 0)[0][0].typmod
