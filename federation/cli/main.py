@@ -22,6 +22,7 @@ FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
 DISABLE_HELP = "plan without an optimization, any number of times; docs/explain.md lists them"
 DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
+CONNECTIONS_HELP = "of PostgreSQL's protocol at once (default: 500)"
 RESULT_HELP = "keep the results of statements this long (default: 1d)"
 
 
@@ -99,12 +100,15 @@ def make_parser() -> argparse.ArgumentParser:
     discover = commands.add_parser("discover", help="write the catalog file for a live source")
     discover.add_argument("--name", metavar="NAME", help="the name of the source (default: taken from the URI)")
     discover.add_argument("uri", metavar="URI", help="such as postgresql://user@host/db, or the path of files")
-    serve = commands.add_parser("serve", parents=[state], help="answer SQL over HTTP")
+    serve = commands.add_parser("serve", parents=[state], help="answer SQL over HTTP and PostgreSQL's protocol")
     serve.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="default: 127.0.0.1")
     serve.add_argument("--http-port", metavar="PORT", type=port, default=8470, help="default: 8470")
+    serve.add_argument("--pg-port", metavar="PORT", type=port, default=5433, help="PostgreSQL's (default: 5433)")
+    serve.add_argument("--no-pg", dest="pg_port", action="store_const", const=None, help="HTTP alone")
     serve.add_argument("--tls-cert", metavar="FILE", type=Path, help="the certificate chain, in PEM")
     serve.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, in PEM")
     serve.add_argument("--max-queries", metavar="N", type=count, default=256, help="open at once (default: 256)")
+    serve.add_argument("--max-connections", metavar="N", type=count, default=500, help=CONNECTIONS_HELP)
     serve.add_argument("--drain", metavar="TIME", type=duration, default=30.0, help=DRAIN_HELP)
     serve.add_argument("--result-ttl", metavar="TIME", type=duration, default=86_400.0, help=RESULT_HELP)
 

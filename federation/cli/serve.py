@@ -24,6 +24,8 @@ def serve(args: argparse.Namespace) -> int:
             state_folder(catalog, args.state),
             host=args.host,
             port=args.http_port,
+            pg_port=args.pg_port,
+            max_connections=args.max_connections,
             certificate=args.tls_cert,
             key=args.tls_key,
             max_queries=args.max_queries,

@@ -20,6 +20,8 @@ class ServerConfig:
     state: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    pg_port: int | None = None  # of the PostgreSQL protocol, which needs one to be spoken
+    max_connections: int = 500  # of it
     certificate: Path | None = None
     key: Path | None = None
     threads: int = 32

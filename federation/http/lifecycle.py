@@ -19,6 +19,9 @@ from federation.http.errors import NotAuthenticated
 from federation.http.server import Server
 from federation.http.state import State
 from federation.http.tokens import Tokens
+from federation.pgwire.authentication import Authenticator
+from federation.pgwire.server import PgServer
+from federation.pgwire.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +47,37 @@ def serve(config: ServerConfig) -> None:
     )
     try:
         options.load()
+        tls = Tls(config.certificate, config.key) if config.certificate is not None else None
     except OSError as exc:
         raise OperationalError(
             "the certificate and its key cannot be used",
             hint="name PEM files that belong together",
         ) from exc
+    if config.pg_port is not None:
+        server.faces.append(_postgres(server, config.pg_port, tls))
     _Process(options, server).run()
+
+
+def _postgres(server: Server, port: int, tls: Tls | None) -> PgServer:
+    config = server.config
+    authenticator = Authenticator(server.engines, Tokens(server.state), open_to_all=not config.reachable)
+    try:
+        made = PgServer(
+            server.engines,
+            authenticator,
+            host=config.host,
+            port=port,
+            tls=tls,
+            most_sessions=config.max_connections,
+        )
+    except OSError as exc:
+        raise OperationalError(
+            f"the PostgreSQL protocol cannot be spoken at {config.host}, port {port}: {exc.strerror}",
+            hint="name another port with --pg-port, or --no-pg",
+        ) from exc
+    made.start()
+    log.info("PostgreSQL's protocol is spoken at %s, port %s", config.host, made.port)
+    return made
 
 
 def _require_authentication(server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastapi import Request
 
@@ -22,6 +23,16 @@ from federation.http.tokens import Tokens
 from federation.http.workers import Workers
 
 
+class Face(Protocol):
+    """What else answers queries beside HTTP."""
+
+    def drain(self) -> None:
+        """Take nothing new."""
+
+    def close(self, until: float) -> None:
+        """Wait for what runs up to that time (of time.monotonic), then end it."""
+
+
 @dataclass
 class Server:
     config: ServerConfig
@@ -34,6 +45,7 @@ class Server:
     metrics: Metrics = field(init=False)
     probes: Probes = field(init=False)
     statements: StatementRuns = field(init=False)
+    faces: list[Face] = field(default_factory=list)
     _drain_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
@@ -52,11 +64,14 @@ class Server:
         if not self.queries.draining:
             self.queries.draining = True
             self._drain_until = time.monotonic() + self.config.drain
+            for face in self.faces:
+                face.drain()
 
     async def close(self) -> None:
         """End what still runs, down to the sources; statements may go on until the time to drain is over."""
         self.drain()
-        await self.statements.close(self._drain_until)
+        faces = [asyncio.to_thread(face.close, self._drain_until) for face in self.faces]
+        await asyncio.gather(self.statements.close(self._drain_until), *faces)
         await asyncio.gather(*(self.workers.control(run.end, _stopped()) for run in self.queries.running()))
         await asyncio.to_thread(self.engines.close)
         await asyncio.to_thread(self.workers.close)

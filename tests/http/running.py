@@ -95,7 +95,7 @@ def start_server(folder: Path, *options: str, scheme: str = "http", state: Path 
     """`federation serve` over the catalog of a folder, ready to answer; its log is server.log there."""
     port = free_port()
     command = [sys.executable, "-m", "federation", "serve", "-c", str(folder / "federation.toml")]
-    command += ["--http-port", str(port), "--state", str(state or folder / "state"), *options]
+    command += ["--http-port", str(port), "--state", str(state or folder / "state"), "--no-pg", *options]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment())
     running = Running(process, port, folder, scheme)

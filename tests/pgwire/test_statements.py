@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.errors import Error, ReadOnlyError, SQLSyntaxError, StatementTooComplex
-from federation.pgwire.dialect import statements
+from federation.pgwire.dialect.read import statements
 from federation.pgwire.dialect.statements import (
     Begin,
     CloseCursor,

@@ -3,5 +3,3 @@
 1. `read.py` splits what a client sends into `statements.py`; sqlglot reads the queries (`grammar.py`), the statements
    of a session are read by their tokens (`session.py`, `cursors.py`, `copying.py`).
 """
-
-from federation.pgwire.dialect.read import statements as statements

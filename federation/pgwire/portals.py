@@ -1,0 +1,105 @@
+"""Portals: statements with their parameters, whose rows are taken part by part. A SQL cursor is one as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from adapters.base import CancelToken
+from adapters.errors import ProgrammingError
+from federation.pgwire.answers import Answer, Columns
+from federation.pgwire.dialect.statements import Execute, Fetch, Parsed, Query
+
+BATCH_ROWS = 8000
+
+
+class NotForward(ProgrammingError, sqlstate="55000"):
+    """A cursor was asked for rows before its place."""
+
+
+class PortalFailed(ProgrammingError, sqlstate="55000"):
+    """The portal cannot be run: a part of it has failed."""
+
+
+class Portal:
+    """`open` starts the statement, once, when its columns or rows are asked for first.
+
+    `formats` as Bind has them. `held`: it outlives the transaction.
+    """
+
+    def __init__(
+        self,
+        parsed: Parsed,
+        open_answer: Callable[[CancelToken], Answer],
+        formats: Sequence[int] = (),
+        *,
+        held: bool = False,
+    ) -> None:
+        self.parsed = parsed
+        self.formats = formats
+        self.held = held
+        self.cancel = CancelToken()
+        self.done = False  # every row was taken, or it failed
+        self.position = 0  # rows that were taken
+        self._open_answer = open_answer
+        self._answer: Answer | None = None
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        self._rest: pa.RecordBatch | None = None
+
+    def columns(self) -> Columns:
+        """Raises what is wrong with the statement."""
+        answer = self._opened()
+        return Columns(answer.schema, answer.types)
+
+    def tag(self, rows: int) -> str:
+        """What CommandComplete says of so many rows."""
+        match self.parsed:
+            case Query() | Execute():
+                return f"SELECT {rows}"
+            case Fetch():
+                return f"FETCH {rows}"
+        return self.parsed.tag
+
+    def take(self, most: int | None) -> Iterator[pa.RecordBatch]:
+        """The next rows, up to so many, in batches. What fails leaves a portal that cannot go on."""
+        if self.done:
+            return
+        self._opened()
+        left = most
+        while left is None or left > 0:
+            batch = self._next()
+            if batch is None:
+                return
+            part = batch.slice(0, BATCH_ROWS if left is None else min(left, BATCH_ROWS))
+            self._rest = batch.slice(part.num_rows) if part.num_rows < batch.num_rows else None
+            if left is not None:
+                left -= part.num_rows
+            self.position += part.num_rows
+            yield part
+
+    def _opened(self) -> Answer:
+        if self._answer is None:
+            if self.done:
+                raise PortalFailed("the portal cannot be run")
+            self._answer = self._open_answer(self.cancel)
+            self._batches = self._answer.batches()
+        return self._answer
+
+    def _next(self) -> pa.RecordBatch | None:
+        if self._rest is not None:
+            return self._rest
+        try:
+            while (batch := next(self._batches, None)) is not None:
+                if batch.num_rows:
+                    return batch
+        except BaseException:
+            self.done = True
+            raise
+        self.done = True
+        return None
+
+    def close(self) -> None:
+        self.done = True
+        if self._answer is not None:
+            self._answer.close()

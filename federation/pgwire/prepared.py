@@ -1,0 +1,15 @@
+"""Prepared statements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from federation.pgwire.dialect.statements import Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement, and the OIDs of its parameters."""
+
+    parsed: Parsed
+    types: tuple[int, ...] = ()

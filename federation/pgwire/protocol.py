@@ -1,0 +1,189 @@
+"""The messages of a session, one after the other: simple queries and the extended protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlglot import exp
+
+from adapters.errors import NotSupportedError, SQLSyntaxError
+from federation.pgwire import messages
+from federation.pgwire.connection import MESSAGE_BYTES, Connection
+from federation.pgwire.dialect import statements as said
+from federation.pgwire.interim import decode_parameter
+from federation.pgwire.messages import KINDS, Message, ProtocolViolation, read_message
+from federation.pgwire.output import described, send_rows
+from federation.pgwire.portals import Portal
+from federation.pgwire.prepared import Prepared
+from federation.pgwire.reports import error_response
+from federation.pgwire.session import Session
+from federation.pgwire.settings import REPORTED, SETTINGS
+from federation.pgwire.statements import WITH_ROWS, Statements
+
+EXTENDED = b"PBDECH"
+ANSWERED = b"QFS"  # by ReadyForQuery
+SYNC = ord("S")
+TERMINATE = ord("X")
+
+
+class Protocol:
+    """`serve` answers one client. `read` reads the statements of a text."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        session: Session,
+        statements: Statements,
+        read: Callable[[str], Sequence[said.Parsed]],
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._statements = statements
+        self._read = read
+        self._told: Mapping[str, str] = {}
+
+    def serve(self, go_on: Callable[[], bool]) -> None:
+        """Until the client leaves, or between two transactions `go_on` is no longer so. Raises Gone, and
+        ProtocolViolation when nothing more can be read."""
+        self._ready()
+        skipping = False  # after an error in the extended protocol, up to Sync
+        while True:
+            kind, body = self._connection.read(KINDS, MESSAGE_BYTES)
+            if kind == TERMINATE:
+                return
+            if skipping and kind != SYNC:
+                continue
+            skipping = False
+            try:
+                self._answer(read_message(kind, body))
+            except Exception as exc:
+                self._failed(exc)
+                skipping = kind in EXTENDED
+            if kind in ANSWERED:
+                self._ready()
+                if self._session.status == "I" and not go_on():
+                    return
+
+    def _failed(self, exc: Exception) -> None:
+        self._session.failed()
+        self._connection.send(error_response(exc))
+
+    def _ready(self) -> None:
+        """The end of an implicit transaction, and of what the client waits for."""
+        session = self._session
+        if session.status == "I":
+            session.close_portals(keep_held=True)
+        now = session.settings.values()
+        for name in REPORTED:
+            if self._told.get(name) != now[name]:
+                self._connection.send(messages.parameter_status(SETTINGS[name].name, now[name]))
+        self._told = now
+        self._connection.send(messages.ready(session.status))
+        self._connection.flush()
+
+    def _answer(self, message: Message) -> None:
+        match message:
+            case messages.Query(text):
+                self._simple(text)
+            case messages.Parse():
+                self._parse(message)
+            case messages.Bind():
+                self._bind(message)
+            case messages.Describe(True, name):
+                self._describe_portal(self._session.find_portal(name))
+            case messages.Describe(False, name):
+                self._describe_statement(self._session.find_prepared(name))
+            case messages.Execute(name, most):
+                self._execute(self._session.find_portal(name), most)
+            case messages.Close(True, name):
+                self._session.close_portal(name)
+                self._connection.send(messages.CLOSE_COMPLETE)
+            case messages.Close(False, name):
+                self._session.prepared.pop(name, None)
+                self._connection.send(messages.CLOSE_COMPLETE)
+            case messages.Flush():
+                self._connection.flush()
+            case messages.FunctionCall():
+                raise NotSupportedError("the function call protocol is not supported", hint="SELECT the function")
+
+    # --- simple -----------------------------------------------------------------------------------------------------
+
+    def _simple(self, text: str) -> None:
+        self._session.close_portal("")
+        self._session.prepared.pop("", None)
+        for parsed in self._read(text):
+            self._statements.check(parsed)
+            portal = self._statements.portal(Prepared(parsed), ())
+            try:
+                if isinstance(parsed, WITH_ROWS):
+                    self._describe_portal(portal)
+                self._execute(portal, 0)
+            finally:
+                portal.close()
+
+    # --- extended ---------------------------------------------------------------------------------------------------
+
+    def _parse(self, message: messages.Parse) -> None:
+        found = self._read(message.text)
+        if len(found) != 1:
+            raise SQLSyntaxError("cannot insert multiple commands into a prepared statement")
+        self._statements.check(found[0])
+        if not message.name:
+            self._session.prepared.pop("", None)
+        self._session.add_prepared(message.name, self._statements.prepare(found[0], message.types))
+        self._connection.send(messages.PARSE_COMPLETE)
+
+    def _bind(self, message: messages.Bind) -> None:
+        prepared = self._session.find_prepared(message.statement)
+        self._statements.check(prepared.parsed)
+        portal = self._statements.portal(prepared, _values(prepared, message), message.result_formats)
+        self._session.add_portal(message.portal, portal)
+        self._connection.send(messages.BIND_COMPLETE)
+
+    def _describe_statement(self, prepared: Prepared) -> None:
+        self._statements.check(prepared.parsed)
+        columns = self._statements.describe(prepared)
+        self._connection.send(messages.parameter_description(prepared.types))
+        self._connection.send(messages.NO_DATA if columns is None else described(columns, ()))
+
+    # --- portals ----------------------------------------------------------------------------------------------------
+
+    def _describe_portal(self, portal: Portal) -> None:
+        """This starts its statement: what is planned is what will be run."""
+        self._statements.check(portal.parsed)
+        if not isinstance(portal.parsed, WITH_ROWS):
+            self._connection.send(messages.NO_DATA)
+            return
+        with self._session.running(portal.cancel):
+            columns = portal.columns()
+        self._connection.send(described(columns, portal.formats))
+
+    def _execute(self, portal: Portal, most: int) -> None:
+        parsed = portal.parsed
+        self._statements.check(parsed)
+        with self._session.running(portal.cancel):
+            if isinstance(parsed, WITH_ROWS):
+                end = send_rows(self._connection, portal, most, self._session.style)
+            elif isinstance(parsed, said.Copy):
+                raise NotSupportedError("COPY is not supported", hint="SELECT it")
+            elif isinstance(parsed, said.Empty):
+                end = messages.EMPTY_QUERY
+            else:
+                end = messages.command_complete(self._statements.perform(parsed))
+        self._connection.send(end)
+
+
+def _values(prepared: Prepared, message: messages.Bind) -> list[exp.Expr]:
+    """The parameters of a Bind. Raises ProtocolViolation when they are not those of the statement."""
+    wanted, given, formats = len(prepared.types), len(message.values), message.formats
+    if len(formats) > 1 and len(formats) != given:
+        raise ProtocolViolation(f"bind message has {len(formats)} parameter formats but {given} parameters")
+    if given != wanted:
+        raise ProtocolViolation(
+            f'bind message supplies {given} parameters, but prepared statement "{message.statement}" requires {wanted}'
+        )
+    each = formats if len(formats) == given else [formats[0] if formats else messages.TEXT] * given
+    return [
+        decode_parameter(type_, form, value)
+        for type_, form, value in zip(prepared.types, each, message.values, strict=True)
+    ]

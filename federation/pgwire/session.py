@@ -1,0 +1,210 @@
+"""What a client has between its messages: settings, a transaction, prepared statements, portals, and who it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adapters.base import CancelToken
+from adapters.errors import ProgrammingError, QueryCancelled
+from federation.fetch import start_deadline
+from federation.pgwire.settings import Settings, milliseconds
+from federation.pgwire.style import Style
+
+if TYPE_CHECKING:
+    from federation.pgwire.portals import Portal
+    from federation.pgwire.prepared import Prepared
+
+MOST_PREPARED = 10_000
+MOST_PORTALS = 1_000
+
+
+class TransactionFailed(ProgrammingError, sqlstate="25P02"):
+    """A statement of the transaction failed, and it has not been ended."""
+
+
+class NoTransaction(ProgrammingError, sqlstate="25P01"):
+    """The statement is for transactions, and there is none."""
+
+
+class TransactionOpen(ProgrammingError, sqlstate="25001"):
+    """The statement cannot be in a transaction."""
+
+
+class SavepointNotFound(ProgrammingError, sqlstate="3B001"):
+    """The transaction has no savepoint of that name."""
+
+
+class PreparedNotFound(ProgrammingError, sqlstate="26000"):
+    """The session has no prepared statement of that name."""
+
+
+class PreparedExists(ProgrammingError, sqlstate="42P05"):
+    """The session has a prepared statement of that name."""
+
+
+class CursorNotFound(ProgrammingError, sqlstate="34000"):
+    """The session has no cursor or portal of that name."""
+
+
+class CursorExists(ProgrammingError, sqlstate="42P03"):
+    """The session has a cursor or portal of that name."""
+
+
+class TooMany(ProgrammingError, sqlstate="54000"):
+    """The session has as many of them as it may."""
+
+
+@dataclass
+class Session:
+    """For the thread of the connection alone, but for `cancel`, `terminate` and what says how it is."""
+
+    identity: str  # as the list of queries shows it
+    user: str
+    database: str
+    pid: int
+    settings: Settings
+    tell: Callable[[bytes], None]  # sends a message that answers nothing
+    status: str = "I"  # T in a transaction, E in one that has failed
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    portals: dict[str, Portal] = field(default_factory=dict)
+    _running: CancelToken | None = None
+    _ended: QueryCancelled | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # --- cancelling -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self, token: CancelToken) -> Iterator[None]:
+        """What is done here can be cancelled, and ends with its `statement_timeout`."""
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            outer, self._running = self._running, token
+        seconds = self.statement_timeout
+        stop_clock: Callable[[], None] = start_deadline(token, seconds) if seconds else _nothing
+        try:
+            yield
+        finally:
+            stop_clock()
+            with self._lock:
+                self._running = outer
+
+    @property
+    def style(self) -> Style:
+        """How values are written as text."""
+        settings = self.settings
+        return Style(
+            settings["timezone"],
+            int(settings["extra_float_digits"]),
+            settings["bytea_output"],
+            settings["intervalstyle"],
+        )
+
+    @property
+    def statement_timeout(self) -> float:
+        """In seconds; 0 is none."""
+        return milliseconds(self.settings["statement_timeout"]) / 1000
+
+    def cancel(self) -> None:
+        """End what runs, down to the sources. From any thread; nothing happens to a session that waits."""
+        self._cancel(QueryCancelled("canceling statement due to user request"))
+
+    def terminate(self, reason: QueryCancelled) -> None:
+        """End what runs, and whatever would begin."""
+        with self._lock:
+            self._ended = reason
+        self._cancel(reason)
+
+    def _cancel(self, reason: QueryCancelled) -> None:
+        with self._lock:
+            token = self._running
+        if token is not None:
+            token.cancel(reason)
+
+    @property
+    def idle(self) -> bool:
+        return self._running is None and self.status == "I"
+
+    # --- transactions -----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self.status = "T"
+        self.settings.begin()
+
+    def end(self, *, commit: bool) -> None:
+        """Of the transaction; what was declared WITH HOLD stays after a COMMIT."""
+        self.close_portals(keep_held=commit)
+        self.status = "I"
+        if commit:
+            self.settings.commit()
+        else:
+            self.settings.rollback()
+
+    def failed(self) -> None:
+        """A statement has failed."""
+        if self.status == "T":
+            self.status = "E"
+
+    def savepoint_index(self, name: str) -> int:
+        """Raises SavepointNotFound."""
+        names = self.settings.savepoints()
+        for index in range(len(names) - 1, 0, -1):
+            if names[index] == name:
+                return index
+        raise SavepointNotFound(f'savepoint "{name}" does not exist')
+
+    # --- prepared statements and portals ----------------------------------------------------------------------------
+
+    def add_prepared(self, name: str, prepared: Prepared) -> None:
+        """The one without a name is replaced. Raises PreparedExists, TooMany."""
+        if name and name in self.prepared:
+            raise PreparedExists(f'prepared statement "{name}" already exists')
+        if len(self.prepared) >= MOST_PREPARED:
+            raise TooMany(f"the session has {MOST_PREPARED} prepared statements", hint="DEALLOCATE ALL")
+        self.prepared[name] = prepared
+
+    def find_prepared(self, name: str) -> Prepared:
+        """Raises PreparedNotFound."""
+        found = self.prepared.get(name)
+        if found is None:
+            shown = f'prepared statement "{name}"' if name else "unnamed prepared statement"
+            raise PreparedNotFound(f"{shown} does not exist")
+        return found
+
+    def add_portal(self, name: str, portal: Portal) -> None:
+        """The one without a name is replaced. Raises CursorExists, TooMany."""
+        if not name:
+            self.close_portal(name)
+        if name in self.portals:
+            raise CursorExists(f'cursor "{name}" already exists')
+        if len(self.portals) >= MOST_PORTALS:
+            raise TooMany(f"the session has {MOST_PORTALS} cursors", hint="CLOSE ALL")
+        self.portals[name] = portal
+
+    def find_portal(self, name: str) -> Portal:
+        """Raises CursorNotFound."""
+        found = self.portals.get(name)
+        if found is None:
+            raise CursorNotFound(f'portal "{name}" does not exist')
+        return found
+
+    def close_portal(self, name: str) -> None:
+        portal = self.portals.pop(name, None)
+        if portal is not None:
+            portal.close()
+
+    def close_portals(self, *, keep_held: bool) -> None:
+        for name, portal in list(self.portals.items()):
+            if not (keep_held and portal.held):
+                self.close_portal(name)
+
+    def close(self) -> None:
+        self.close_portals(keep_held=False)
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,206 @@
+"""What each kind of statement does in a session: those with rows open an answer, the others are performed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sqlglot import exp
+
+from adapters.base import CancelToken
+from adapters.errors import NotSupportedError, ProgrammingError
+from federation.pgwire import cursors, transactions
+from federation.pgwire.answers import Answer, Columns, TextAnswer, text_columns
+from federation.pgwire.dialect import statements as said
+from federation.pgwire.interim import oid_of, parameter_types, typed
+from federation.pgwire.portals import Portal
+from federation.pgwire.prepared import Prepared
+from federation.pgwire.queries import Queries
+from federation.pgwire.reports import warning
+from federation.pgwire.session import Session, TransactionFailed, TransactionOpen
+from federation.pgwire.settings import SETTINGS, text_of
+
+EXPLAINED = text_columns("QUERY PLAN")
+SHOWN = text_columns("name", "setting", "description")
+WITH_ROWS = (said.Query, said.Show, said.Explain, said.Fetch, said.Execute)
+ENDING = (said.Commit, said.Rollback, said.RollbackTo)
+
+
+class Unsupported(ProgrammingError):
+    """A statement that does not run here; each has an SQLSTATE of its own."""
+
+    def __init__(self, statement: said.Unsupported) -> None:
+        super().__init__(statement.message, hint=statement.hint)
+        self.sqlstate = statement.sqlstate
+
+
+class Statements:
+    """The statements of one session."""
+
+    def __init__(self, session: Session, queries: Queries) -> None:
+        self._session = session
+        self._queries = queries
+
+    def check(self, parsed: said.Parsed) -> None:
+        """Raises TransactionFailed for what cannot run in a transaction that has failed."""
+        if self._session.status == "E" and not isinstance(parsed, ENDING):
+            raise TransactionFailed(
+                "current transaction is aborted, commands ignored until end of transaction block", hint="ROLLBACK"
+            )
+
+    def prepare(self, parsed: said.Parsed, known: Sequence[int]) -> Prepared:
+        """`known` are the OIDs of the parameters as far as they are, 0 otherwise."""
+        query = _query_of(parsed)
+        types = parameter_types(query.tree, known) if query is not None else known
+        return Prepared(parsed, tuple(types))
+
+    def describe(self, prepared: Prepared) -> Columns | None:
+        """The columns of its rows, without running it; None when it gives none."""
+        match prepared.parsed:
+            case said.Query() as query:
+                return self._queries.describe(query, prepared.types)
+            case said.Show(name):
+                return self._shown(name)
+            case said.Explain():
+                return EXPLAINED
+            case said.Fetch(cursor):
+                return cursors.find(self._session, cursor).columns()
+            case said.Execute(name):
+                return self.describe(self._session.find_prepared(name))
+        return None
+
+    def portal(self, prepared: Prepared, values: Sequence[exp.Expr], formats: Sequence[int] = ()) -> Portal:
+        """`values` are those of its parameters, `formats` as Bind has them."""
+        return Portal(prepared.parsed, partial(self._open, prepared.parsed, values), formats)
+
+    # --- with rows --------------------------------------------------------------------------------------------------
+
+    def _open(self, parsed: said.Parsed, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
+        match parsed:
+            case said.Query():
+                return self._queries.open(self._session, parsed, values, cancel)
+            case said.Copy(query):
+                return self._queries.open(self._session, query, values, cancel)
+            case said.Show(name):
+                return TextAnswer(self._shown(name), self._settings(name))
+            case said.Explain():
+                return self._explain(parsed, values, cancel)
+            case said.Fetch():
+                return cursors.Fetched(self._session, parsed)
+            case said.Execute():
+                return self._execute(parsed, cancel)
+        raise AssertionError(f"{parsed.tag} has no rows")
+
+    def _shown(self, name: str) -> Columns:
+        if name == "all":
+            return SHOWN
+        setting = SETTINGS.get(name)
+        return text_columns(setting.name if setting is not None else name)
+
+    def _settings(self, name: str) -> Iterator[Sequence[str]]:
+        if name == "all":
+            return ((shown, value, "") for shown, value in self._session.settings.rows())
+        return iter([(self._session.settings[name],)])
+
+    def _explain(self, parsed: said.Explain, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
+        query = parsed.query
+        if isinstance(query, said.Execute):
+            query, values = self._executed(query)
+        analyze = parsed.options.get("analyze", "false") in ("true", "on", "1")
+        text = self._queries.explain(query, values, cancel, analyze=analyze)
+        return TextAnswer(EXPLAINED, [(line,) for line in text.splitlines()])
+
+    def _execute(self, parsed: said.Execute, cancel: CancelToken) -> Answer:
+        query, values = self._executed(parsed)
+        return self._queries.open(self._session, query, values, cancel)
+
+    def _executed(self, parsed: said.Execute) -> tuple[said.Query, Sequence[exp.Expr]]:
+        prepared = self._session.find_prepared(parsed.name)
+        if not isinstance(prepared.parsed, said.Query):
+            raise NotSupportedError("EXECUTE runs prepared queries only")
+        wanted = len(prepared.types)
+        if len(parsed.arguments) != wanted:
+            raise ProgrammingError(
+                f'wrong number of parameters for prepared statement "{parsed.name}": '
+                f"expected {wanted}, got {len(parsed.arguments)}"
+            )
+        return prepared.parsed, [
+            typed(value, type_) for value, type_ in zip(parsed.arguments, prepared.types, strict=True)
+        ]
+
+    # --- without rows -----------------------------------------------------------------------------------------------
+
+    def perform(self, parsed: said.Parsed) -> str:
+        """Do what a statement without rows says; its tag."""
+        session = self._session
+        match parsed:
+            case said.Unsupported():
+                raise Unsupported(parsed)
+            case said.Set(name, values, local):
+                self._set(name, values, local)
+            case said.Reset("all"):
+                session.settings.reset_all()
+            case said.Reset(name):
+                session.settings.set(name, None)
+            case said.SetTransaction():
+                return transactions.set_transaction(session, parsed)
+            case said.Begin():
+                return transactions.begin(session, parsed)
+            case said.Commit() | said.Rollback():
+                return transactions.end(session, parsed)
+            case said.Savepoint():
+                return transactions.savepoint(session, parsed)
+            case said.Release():
+                return transactions.release(session, parsed)
+            case said.RollbackTo():
+                return transactions.rollback_to(session, parsed)
+            case said.Declare(query=query, hold=hold):
+                portal = Portal(query, partial(self._open, query, ()), [int(parsed.binary)], held=hold)
+                return cursors.declare(session, parsed, portal)
+            case said.Move():
+                return cursors.move(session, parsed)
+            case said.CloseCursor():
+                return cursors.close(session, parsed)
+            case said.Prepare(name, types, query):
+                session.add_prepared(name, self.prepare(query, [oid_of(each) for each in types]))
+            case said.Deallocate():
+                return self._deallocate(parsed)
+            case said.Discard(what):
+                self._discard(what)
+            case said.Notify():
+                raise NotSupportedError("NOTIFY is not supported", hint="nothing here is written, or announced")
+        return parsed.tag
+
+    def _set(self, name: str, values: Sequence[str] | None, local: bool) -> None:
+        if local and self._session.status == "I":
+            self._session.tell(warning("25P01", "SET LOCAL can only be used in transaction blocks"))
+            return
+        self._session.settings.set(name, None if values is None else text_of(name, values), local=local)
+
+    def _deallocate(self, parsed: said.Deallocate) -> str:
+        if parsed.name is None:
+            self._session.prepared.clear()
+            return "DEALLOCATE ALL"
+        self._session.find_prepared(parsed.name)
+        del self._session.prepared[parsed.name]
+        return parsed.tag
+
+    def _discard(self, what: str) -> None:
+        if what != "all":
+            return
+        if self._session.status != "I":
+            raise TransactionOpen("DISCARD ALL cannot run inside a transaction block")
+        self._session.close_portals(keep_held=False)
+        self._session.prepared.clear()
+        self._session.settings.reset_all()
+
+
+def _query_of(parsed: said.Parsed) -> said.Query | None:
+    """The query whose parameters are those of the statement."""
+    if isinstance(parsed, said.Query):
+        return parsed
+    if isinstance(parsed, said.Copy | said.Declare):
+        return parsed.query
+    if isinstance(parsed, said.Explain) and isinstance(parsed.query, said.Query):
+        return parsed.query
+    return None
