@@ -20,6 +20,7 @@ from federation.http.server import Server
 from federation.http.state import State
 from federation.http.tokens import Tokens
 from federation.pgwire.authentication import Authenticator
+from federation.pgwire.queries import Queries
 from federation.pgwire.server import PgServer
 from federation.pgwire.tls import Tls
 
@@ -63,7 +64,7 @@ def _postgres(server: Server, port: int, tls: Tls | None) -> PgServer:
     authenticator = Authenticator(server.engines, Tokens(server.state), open_to_all=not config.reachable)
     try:
         made = PgServer(
-            server.engines,
+            Queries(server.engines, server.queries),
             authenticator,
             host=config.host,
             port=port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from itertools import islice
 
@@ -16,13 +17,14 @@ WAIT_SECONDS = 30.0
 
 
 class Queries:
-    """For the event loop's thread alone, but for `get` and `all`."""
+    """`admit` and `release` are for the event loop's thread alone, the others for any."""
 
     def __init__(self, most_open: int, on_end: Callable[[Run], None]) -> None:
         self.draining = False
         self._free = asyncio.Semaphore(most_open)
         self._waiting = 0
         self._on_end = on_end
+        self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
         self._ended: dict[str, Run] = {}
 
@@ -81,10 +83,11 @@ class Queries:
         return list(self._runs.values())
 
     def _forget(self, run: Run) -> None:
-        del self._runs[run.id]
-        self._ended[run.id] = run
-        for old in list(islice(self._ended, max(0, len(self._ended) - KEPT))):
-            del self._ended[old]
+        with self._lock:
+            del self._runs[run.id]
+            self._ended[run.id] = run
+            for old in list(islice(self._ended, max(0, len(self._ended) - KEPT))):
+                del self._ended[old]
 
 
 def _too_many() -> TooManyQueries:

@@ -17,7 +17,8 @@ from federation.http.limits import json_body
 from federation.http.models import Explained, ExplainRequest, QueryRequest, QueryResult
 from federation.http.negotiation import preferred, preferred_coding
 from federation.http.problems import QUERY_ID, HttpProblem
-from federation.http.run import ID, Run, parameters
+from federation.http.requested import parameters, requested
+from federation.http.run import ID
 from federation.http.server import Server, server_of, user_of
 
 router = APIRouter(tags=["queries"])
@@ -61,7 +62,7 @@ async def query(
     """
     form = negotiate(accept)
     coding = preferred_coding(accept_encoding, CODINGS if form.compressible else ())
-    run = Run(body, user_of(request), query_id)
+    run = requested(body, user_of(request), query_id)
     return await server.answers.answer(request, run, form, coding)
 
 

@@ -5,33 +5,44 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
 from adapters.base import CancelToken
 from adapters.errors import QueryCancelled, QueryTimeout
-from federation.engine import Result
+from federation.engine import Engine, Result
 from federation.http.engines import Engines
-from federation.http.models import Parameter, QueryRequest, TypedValue
 from federation.http.problems import problem
-from federation.parameters import Typed
 from federation.progress import FragmentProgress
 
+StartQuery: TypeAlias = Callable[[Engine, CancelToken], Result]
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
 ID = r"^[0-9A-Za-z_-]{8,64}$"
 SHOWN_CHARACTERS = 10_000  # of a statement, once it is only to be looked at
 
 
 class Run:
-    """`start` and `batches` block and belong to one thread at a time; everything else may be called from any."""
+    """`query` starts it, `sql` is what is shown of it.
 
-    def __init__(self, request: QueryRequest, user: str | None, query_id: str | None = None) -> None:
+    `start` and `batches` block and belong to one thread at a time; everything else may be called from any.
+    """
+
+    def __init__(
+        self,
+        sql: str,
+        user: str | None,
+        query: StartQuery,
+        *,
+        query_id: str | None = None,
+        max_rows: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> None:
         self.id = query_id or secrets.token_hex(16)
         self.user = user
-        self.sql = request.sql[:SHOWN_CHARACTERS]
+        self.sql = sql[:SHOWN_CHARACTERS]
         self.state: State = "queued"
         self.created = time.time()
         self.started: float | None = None
@@ -40,9 +51,9 @@ class Run:
         self.rows = 0
         self.truncated = False
         self.error: Exception | None = None
-        self._request: QueryRequest | None = request  # None once it has ended: parameters may be large
-        self._max_rows = request.max_rows
-        self._cancel = CancelToken()
+        self._query: StartQuery | None = query  # None once it has ended: parameters may be large
+        self._max_rows = max_rows
+        self._cancel = cancel or CancelToken()
         self._result: Result | None = None
         self._progress: Sequence[FragmentProgress] = ()
         self._held = ExitStack()
@@ -52,17 +63,11 @@ class Run:
         """Plan and start. Raises what is wrong with the statement."""
         with self._lock:
             self._cancel.check()
-            request = self._request
-            assert request is not None
+            query = self._query
+            assert query is not None
             self.state, self.started = "running", time.time()
             engine = self._held.enter_context(engines.lease())
-        result = engine.query(
-            request.sql,
-            parameters(request.params),
-            request.timeout,
-            options=request.options.model_dump(),
-            cancel=self._cancel,
-        )
+        result = query(engine, self._cancel)
         with self._lock:
             if self.ended is None:
                 self._result = result
@@ -116,7 +121,7 @@ class Run:
                 self.error = error
                 self.state = _end_state(error)
             held, result = self._held.pop_all(), self._result
-            self._result = self._request = None
+            self._result = self._query = None
             if result is not None:
                 self._progress = result.progress()
         self._cancel.cancel(QueryCancelled("the query has ended"))
@@ -142,16 +147,3 @@ def _end_state(error: Exception | None) -> State:
     if error is None:
         return "finished"
     return "cancelled" if isinstance(error, QueryCancelled) and not isinstance(error, QueryTimeout) else "failed"
-
-
-def parameters(given: list[Parameter] | dict[str, Parameter] | None) -> Mapping[str, Any] | Sequence[Any] | None:
-    """The values of a request as the engine takes them."""
-    if isinstance(given, dict):
-        return {name: _value(each) for name, each in given.items()}
-    return [_value(each) for each in given] if given is not None else None
-
-
-def _value(given: Parameter) -> Any:
-    if isinstance(given, TypedValue):
-        return Typed(given.type, given.value)
-    return [_value(each) for each in given] if isinstance(given, list) else given

@@ -18,7 +18,8 @@ from federation.http.models import Problem, QueryRequest, ResultColumn, SourcePr
 from federation.http.negotiation import preferred_coding
 from federation.http.problems import MEDIA_TYPE, QUERY_ID, HttpProblem
 from federation.http.query import RESULT, Accept
-from federation.http.run import ID, Run
+from federation.http.requested import requested
+from federation.http.run import ID
 from federation.http.server import Server, server_of, user_of
 from federation.http.statement_store import ENDED, Statement
 from federation.http.stream import Stream, refuse_http_1_0, respond
@@ -91,7 +92,7 @@ async def create_statement(
         check_callback(body.callback, server.engines.current.catalog.access.callbacks)
     server.statements.check_room()
     query = QueryRequest.model_validate(body.model_dump(exclude={"callback"}))
-    run = Run(query, user_of(request))
+    run = requested(query, user_of(request))
     made = await server.workers.control(
         server.statements.store.create, run.id, user_of(request), query, idempotency_key, body.callback
     )

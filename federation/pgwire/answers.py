@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from federation.engine import Result
+from federation.http.run import Run
 from federation.pgwire.types import TEXT, PgType, pg_types_of
 
 TEXT_TYPE = PgType(TEXT, -1)
@@ -30,18 +31,25 @@ class Answer(Protocol):
 
 
 class EngineAnswer:
-    """Of the federation's own engine, which is leased until the end."""
+    """Of the federation's own engine: a run that has started. `on_close` is called once it has ended."""
 
-    def __init__(self, result: Result, on_close: Callable[[], None]) -> None:
+    def __init__(self, run: Run, result: Result, on_close: Callable[[Run], None]) -> None:
         self.schema = result.schema
         self.types = pg_types_of(result.schema, result.types)
-        self.batches = result.batches
+        self._run = run
         self._result = result
         self._on_close = on_close
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._run.batches(self._result)
+        except Exception as exc:
+            self._run.end(exc)
+            raise
+
     def close(self) -> None:
-        self._result.close()
-        self._on_close()
+        self._run.end()
+        self._on_close(self._run)
 
 
 class TextAnswer:

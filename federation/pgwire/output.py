@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from federation.pgwire import messages
 from federation.pgwire.answers import Columns
 from federation.pgwire.connection import Connection
+from federation.pgwire.copy_format import CopyEncoder
+from federation.pgwire.copy_options import read_copy_options
+from federation.pgwire.dialect.statements import Copy
 from federation.pgwire.encoder import RowEncoder
 from federation.pgwire.messages import ProtocolViolation
 from federation.pgwire.portals import Portal
@@ -37,3 +40,20 @@ def send_rows(connection: Connection, portal: Portal, most: int, style: Style) -
     if most and rows == most:
         return messages.PORTAL_SUSPENDED
     return messages.command_complete(portal.tag(rows))
+
+
+def copy_out(connection: Connection, portal: Portal, statement: Copy, style: Style) -> bytes:
+    """All rows as a COPY TO STDOUT; an error in between ends it, as PostgreSQL's does."""
+    columns = portal.columns()
+    options = read_copy_options(statement.options)
+    encoder = CopyEncoder(columns.schema, columns.types, options, style)
+    connection.send(messages.copy_out(len(columns.types), int(options.format == "binary")))
+    rows = 0
+    connection.send(encoder.header())
+    for batch in portal.take(None):
+        rows += batch.num_rows
+        for part in encoder.encode(batch):
+            connection.send(part)
+    connection.send(encoder.trailer())
+    connection.send(messages.COPY_DONE)
+    return messages.command_complete(f"COPY {rows}")

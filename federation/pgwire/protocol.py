@@ -12,7 +12,7 @@ from federation.pgwire.connection import MESSAGE_BYTES, Connection
 from federation.pgwire.dialect import statements as said
 from federation.pgwire.interim import decode_parameter
 from federation.pgwire.messages import KINDS, Message, ProtocolViolation, read_message
-from federation.pgwire.output import described, send_rows
+from federation.pgwire.output import copy_out, described, send_rows
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.reports import error_response
@@ -165,7 +165,7 @@ class Protocol:
             if isinstance(parsed, WITH_ROWS):
                 end = send_rows(self._connection, portal, most, self._session.style)
             elif isinstance(parsed, said.Copy):
-                raise NotSupportedError("COPY is not supported", hint="SELECT it")
+                end = copy_out(self._connection, portal, parsed, self._session.style)
             elif isinstance(parsed, said.Empty):
                 end = messages.EMPTY_QUERY
             else:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from sqlglot import exp
 
 from adapters.base import CancelToken
+from federation.engine import Engine, Result
 from federation.http.config import LONGEST_TIMEOUT
 from federation.http.engines import Engines
+from federation.http.queries import Queries as Registry
+from federation.http.run import Run
 from federation.pgwire.answers import Answer, Columns, EngineAnswer
 from federation.pgwire.dialect.parameters import bind
 from federation.pgwire.dialect.statements import Query
@@ -19,20 +21,29 @@ from federation.pgwire.types import pg_types_of
 
 
 class Queries:
-    """For any number of sessions and threads."""
+    """For any number of sessions and threads. The server's list of queries has them all."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, registry: Registry) -> None:
         self._engines = engines
+        self._registry = registry
 
     def open(self, session: Session, query: Query, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
         """Start a query; it holds its engine until it is closed. Raises what is wrong with it."""
         tree = bind(query.tree, values) if query.parameters else query.tree
         # The session's own limit is for each part of the rows that is taken, see `Session.running`.
         timeout = LONGEST_TIMEOUT if session.statement_timeout else None
-        with ExitStack() as held:
-            engine = held.enter_context(self._engines.lease())
-            result = engine.query(tree, timeout=timeout, cancel=cancel)
-            return EngineAnswer(result, held.pop_all().close)
+
+        def start(engine: Engine, cancel: CancelToken) -> Result:
+            return engine.query(tree, timeout=timeout, cancel=cancel)
+
+        run = Run(query.text, session.identity, start, cancel=cancel)
+        self._registry.register(run)
+        try:
+            return EngineAnswer(run, run.start(self._engines), self._registry.unregister)
+        except BaseException as exc:
+            run.end(exc if isinstance(exc, Exception) else None)
+            self._registry.unregister(run)
+            raise
 
     def describe(self, query: Query, types: Sequence[int]) -> Columns:
         """The columns, without running anything, for parameters of these types."""

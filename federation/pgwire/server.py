@@ -15,7 +15,6 @@ from functools import lru_cache
 
 from adapters.errors import OperationalError, QueryCancelled
 from federation.http.config import is_loopback
-from federation.http.engines import Engines
 from federation.http.errors import NotAuthenticated, ShuttingDown
 from federation.pgwire import messages
 from federation.pgwire.authentication import Authenticator
@@ -54,7 +53,7 @@ class PgServer:
 
     def __init__(
         self,
-        engines: Engines,
+        queries: Queries,
         authenticator: Authenticator,
         *,
         host: str,
@@ -63,7 +62,7 @@ class PgServer:
         most_sessions: int = 500,
     ) -> None:
         self._authenticator = authenticator
-        self._queries = Queries(engines)
+        self._queries = queries
         self._tls = tls
         self._most_sessions = most_sessions
         self._read = lru_cache(KEPT_STATEMENTS)(statements)

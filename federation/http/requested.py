@@ -1,0 +1,35 @@
+"""What a body asks for, as the engine takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.base import CancelToken
+from federation.engine import Engine, Result
+from federation.http.models import Parameter, QueryRequest, TypedValue
+from federation.http.run import Run
+from federation.parameters import Typed
+
+
+def requested(request: QueryRequest, user: str | None, query_id: str | None = None) -> Run:
+    """The query of a request."""
+
+    def query(engine: Engine, cancel: CancelToken) -> Result:
+        options = request.options.model_dump()
+        return engine.query(request.sql, parameters(request.params), request.timeout, options=options, cancel=cancel)
+
+    return Run(request.sql, user, query, query_id=query_id, max_rows=request.max_rows)
+
+
+def parameters(given: list[Parameter] | dict[str, Parameter] | None) -> Mapping[str, Any] | Sequence[Any] | None:
+    """The values of a request as the engine takes them."""
+    if isinstance(given, dict):
+        return {name: _value(each) for name, each in given.items()}
+    return [_value(each) for each in given] if given is not None else None
+
+
+def _value(given: Parameter) -> Any:
+    if isinstance(given, TypedValue):
+        return Typed(given.type, given.value)
+    return [_value(each) for each in given] if isinstance(given, list) else given
