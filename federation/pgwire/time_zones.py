@@ -45,10 +45,26 @@ def offsets_from_utc(name: str, seconds: Numbers) -> Numbers:
 
 
 def _by_rule(zone: ZoneInfo, seconds: int) -> int:
+    offset = datetime.datetime.fromtimestamp(_near(seconds), zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
+
+
+def _near(seconds: int) -> int:
+    """A time that `datetime` has, at which the zone has the same offset."""
     while seconds > _LATEST:
         seconds -= _CYCLE
-    offset = datetime.datetime.fromtimestamp(seconds, zone).utcoffset()
-    return int(offset.total_seconds()) if offset is not None else 0
+    return max(seconds, _FIRST)
+
+
+def offset_of_local(name: str, seconds: int) -> int:
+    """The seconds east of UTC at a local time (in seconds since 1970). Where clocks are put forward or back, the
+    standard time counts, as in PostgreSQL. Raises UnknownTimeZone."""
+    zone = find_zone(name)
+    if isinstance(zone, int):
+        return zone
+    local = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=_near(seconds))
+    both = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return min(int(offset.total_seconds()) for offset in both if offset is not None)
 
 
 @lru_cache(256)
