@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import TypeAlias
-
-import numpy as np
 
 from adapters.errors import NotSupportedError
 from federation.parameters import Typed
@@ -82,12 +81,20 @@ def _float(text: str, *, kind: str, name: str) -> Typed:
         return Typed(kind, named)
     if not _DECIMAL.fullmatch(text):
         raise syntax(name, text)
-    with np.errstate(over="ignore"):
-        value = float(np.float32(text)) if kind == "FLOAT" else float(text)
+    value = _rounded(float(text)) if kind == "FLOAT" else float(text)
     lost = value == 0 and re.search("[1-9]", text.lower().partition("e")[0])
     if math.isinf(value) or lost:
         raise out_of_range(name, text)
     return Typed(kind, text.strip().removeprefix("+"))
+
+
+def _rounded(value: float) -> float:
+    """To 32 bits; infinity beyond them."""
+    try:
+        (rounded,) = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        return math.inf
+    return float(rounded)
 
 
 def _numeric(text: str) -> Typed:
