@@ -16,6 +16,7 @@ from adapters.duck import Duck, Rows
 from adapters.errors import InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
 from federation.fetch import Fetcher, FetchStats
+from federation.overflow import table_on_disk
 from federation.planner.keys import apply_filters, distinct_keys
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
 from federation.progress import FragmentProgress
@@ -23,7 +24,7 @@ from federation.slots import Slots
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
 sys.setswitchinterval(1e-4)
-KEPT_BYTES = 64 << 20  # of a stage that need not be kept
+KEPT_BYTES = 64 << 20  # of a stage, in memory
 WORKERS = 4  # for one fragment, unless limits.concurrency says more
 
 
@@ -48,6 +49,7 @@ class Execution:
         self._slots = slots
         self._on_close = on_close
         self._observe = observe
+        self._fragments = {fragment.name for fragment in plan.fragments}
         self._fetchers: dict[str, Fetcher] = {}
         self._kept: dict[str, pa.Table] = {}
         self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
@@ -168,17 +170,20 @@ class Execution:
         return max(1, min(source.limits.concurrency or WORKERS, slots.size // fragments))
 
     def _run_stage(self, stage: Stage) -> None:
-        inputs = {name: self._fetchers[name].reader() for name in stage.inputs}
-        sql = stage.query(self._unkept.keys())
+        inputs = {name: self._fetchers[name].reader() for name in stage.reads & self._fragments}
+        sql = stage.sql(self._unkept.keys())
         rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
         batches, size = [], 0
         for batch in rows:
             batches.append(batch)
             size += batch.nbytes
-            if stage.optional and size > KEPT_BYTES:
-                self._running.append(rows)
-                rest = itertools.chain(batches, rows)
-                self._unkept[stage.name] = pa.RecordBatchReader.from_batches(rows.schema, rest)
+            if size > KEPT_BYTES:
+                whole = itertools.chain(batches, rows)
+                if stage.optional:
+                    self._running.append(rows)
+                    self._unkept[stage.name] = pa.RecordBatchReader.from_batches(rows.schema, whole)
+                else:
+                    self._kept[stage.name] = table_on_disk(rows.schema, whole, self._duck.spill_folder)
                 return
         self._kept[stage.name] = pa.Table.from_batches(batches, rows.schema)
 
@@ -206,7 +211,7 @@ class Execution:
                 yield _as(batch, self.schema)
 
     def _staged(self) -> set[str]:
-        return {name for stage in self.plan.stages for name in stage.inputs}
+        return {name for stage in self.plan.stages for name in stage.reads}
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,10 +1,13 @@
-"""Batches that wait on disk, in their order, because there is no room for them in memory."""
+"""What waits on disk because there is no room for it in memory: a queue of batches, and whole tables."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -28,18 +31,13 @@ class Overflow:
         with pa.ipc.new_stream(sink, batch.schema) as writer:  # each by itself: dictionaries may differ
             writer.write_batch(batch)
         content = memoryview(sink.getvalue())
-        try:
+        with _on_disk():
             if self._file is None:
                 with tempfile.TemporaryFile(dir=self._folder) as file:
                     self._file = os.dup(file.fileno())
             written = 0
             while written < len(content):
                 written += os.pwrite(self._file, content[written:], self._end + written)
-        except OSError as exc:
-            raise OutOfMemory(
-                f"a result that waits for its reader cannot be put on disk: {exc.strerror}",
-                hint="free space in the spill folder, read results side by side, or raise limits.concurrency",
-            ) from exc
         self._waiting.append((self._end, len(content)))
         self._end += len(content)
 
@@ -58,3 +56,32 @@ class Overflow:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def table_on_disk(schema: pa.Schema, batches: Iterable[pa.RecordBatch], folder: str | None) -> pa.Table:
+    """The batches as a table whose memory is a file that has no name any more. Raises OutOfMemory."""
+    with _on_disk():
+        handle, name = tempfile.mkstemp(dir=folder)
+        os.close(handle)
+    try:
+        with _on_disk():
+            writer = pa.ipc.new_stream(name, schema)
+        for batch in batches:
+            with _on_disk():
+                writer.write_batch(batch)
+        with _on_disk():
+            writer.close()
+        return pa.ipc.open_stream(pa.memory_map(name)).read_all()
+    finally:
+        Path(name).unlink()
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise OutOfMemory(
+            f"a result that waits for its reader cannot be put on disk: {exc.strerror}",
+            hint="free space in the spill folder, read results side by side, or raise limits.concurrency",
+        ) from exc

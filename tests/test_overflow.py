@@ -1,13 +1,14 @@
 """Batches that wait on disk."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from adapters.errors import OutOfMemory
-from federation.overflow import Overflow
+from federation.overflow import Overflow, table_on_disk
 
 
 def open_files() -> int:
@@ -47,3 +48,26 @@ def test_no_disk_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(OutOfMemory, match="cannot be put on disk") as caught:
         Overflow(os.fspath(tmp_path / "gone")).append(pa.record_batch({"n": [1]}))
     assert caught.value.hint
+
+
+def test_a_table_on_disk(tmp_path: Path) -> None:
+    before = open_files()
+    words = [pa.array(each, pa.string()).dictionary_encode() for each in (["a", "b", "a"], ["c"], [])]
+    batches = [pa.record_batch({"w": each, "n": pa.array(range(len(each)), pa.decimal64(9, 2))}) for each in words]
+    made = table_on_disk(batches[0].schema, iter(batches), str(tmp_path))
+    assert made.to_pydict() == pa.Table.from_batches(batches).to_pydict()
+    assert not table_on_disk(pa.schema([("n", pa.int64())]), [], str(tmp_path)).num_rows
+    assert not list(tmp_path.iterdir())
+    assert open_files() == before
+
+
+def test_a_table_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"n": [1]})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        table_on_disk(pa.schema([("n", pa.int64())]), batches(), str(tmp_path))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OutOfMemory, match="cannot be put on disk"):
+        table_on_disk(pa.schema([]), [], str(tmp_path / "gone"))

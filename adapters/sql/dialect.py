@@ -40,6 +40,7 @@ class Reason(enum.StrEnum):
     CONTRADICTION = "CONTRADICTION"
     PRUNED = "PRUNED"  # a declared constraint excludes the condition
     NATIVE_QUERY = "NATIVE_QUERY"  # a text of the caller's runs as it is, and what is about its rows runs in DuckDB
+    FETCHED_ONCE = "FETCHED_ONCE"  # two parts of the query ask the same: DuckDB reads it twice
     COST = "COST"  # fetching is expected to take less time than computing it at the source
     DECLINED = "DECLINED"  # the adapter itself declined the island
 

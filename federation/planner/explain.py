@@ -36,7 +36,7 @@ class Explanation:
             "columns": [{"name": name, "type": type_} for name, type_ in plan.columns],
             "local_query": plan.sql and self._scrub(plan.sql),
             "notes": [self._note(note) for note in plan.notes],
-            "stages": [{"name": stage.name, "query": self._scrub(stage.query())} for stage in plan.stages],
+            "stages": [{"name": stage.name, "query": self._scrub(stage.sql())} for stage in plan.stages],
             "local_scans": [{"source": scan.source.name, "table": scan.table.name} for scan in plan.local_scans],
             "fragments": [self._fragment(fragment) for fragment in plan.fragments],
             "rows": self._rows,

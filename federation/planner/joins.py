@@ -96,7 +96,7 @@ def conditions(relation: Relation) -> list[exp.Expr]:
     return [
         each
         for each in parts
-        if filters.tables_of(each) == {alias} and not each.find(exp.Query) and not filters.volatile(each)
+        if filters.tables_of(each) == {alias} and not each.find(exp.Query, exp.Lambda) and not filters.volatile(each)
     ]
 
 

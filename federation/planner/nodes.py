@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from sqlglot import exp
@@ -14,6 +14,8 @@ from adapters.duck_types import quoted
 from adapters.sql.dialect import Reason
 from adapters.sql.queries import Translated
 from catalog.model import Source
+
+RELATION = "r"  # what a stage, and the query for keys, call what they read: so equal ones look equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +40,48 @@ class Cost:
 
 @dataclass(frozen=True)
 class Keys:
-    """The values of `column` in the rows of a relation of the local query that can matter: `relation` and `condition`
-    are its FROM and WHERE in DuckDB's SQL. `restrictions` are semi-joins with what came before it, by its columns.
-    `stage` is the one that keeps the relation; without it the relation is read where it lies.
+    """The values of `column` in the rows of a relation of the local query that can matter. `condition` is about it, in
+    DuckDB's SQL, under the alias `RELATION`; `restrictions` are semi-joins with what came before it, by its columns.
+    `kept` says that the relation is a stage; others are read where they lie.
     """
 
     column: str
-    alias: str
     relation: str
     condition: str = ""
-    stage: str | None = None
+    kept: bool = False
     restrictions: tuple[tuple[str, Keys], ...] = ()
+
+    @property
+    def stage(self) -> str | None:
+        return self.relation if self.kept else None
 
     def sql(self, unkept: AbstractSet[str] = frozenset()) -> str | None:
         """The distinct values, in order; None when the relation's stage is one of the `unkept`."""
         if self.stage in unkept:
             return None
-        column = f"{quoted(self.alias)}.{quoted(self.column)}"
-        where = [each for each in (self.condition, *restricting(self.alias, self.restrictions, unkept)) if each]
-        return f"SELECT DISTINCT {column} FROM {self.relation}{' WHERE ' if where else ''}{' AND '.join(where)}"
+        where = [each for each in (self.condition, *restricting(self.restrictions, unkept)) if each]
+        query = f"SELECT DISTINCT {_own(self.column)} FROM {quoted(self.relation)} AS {quoted(RELATION)}"
+        return f"{query} WHERE {' AND '.join(where)}" if where else query
 
     def stages(self) -> set[str]:
         """All stages that it reads."""
-        found = {self.stage} if self.stage is not None else set()
+        found = {self.relation} if self.kept else set()
         return found.union(*(keys.stages() for _, keys in self.restrictions))
 
+    def renamed(self, stages: Mapping[str, str]) -> Keys:
+        """The same, where stages have other names."""
+        restrictions = tuple((column, keys.renamed(stages)) for column, keys in self.restrictions)
+        return replace(self, relation=stages.get(self.relation, self.relation), restrictions=restrictions)
 
-def restricting(
-    alias: str, restrictions: tuple[tuple[str, Keys], ...], unkept: AbstractSet[str] = frozenset()
-) -> list[str]:
+
+def restricting(restrictions: tuple[tuple[str, Keys], ...], unkept: AbstractSet[str] = frozenset()) -> list[str]:
     """The semi-joins as conditions, without those whose keys were not kept."""
     found = [(column, keys.sql(unkept)) for column, keys in restrictions]
-    return [f"{quoted(alias)}.{quoted(column)} IN ({sql})" for column, sql in found if sql is not None]
+    return [f"{_own(column)} IN ({sql})" for column, sql in found if sql is not None]
+
+
+def _own(column: str) -> str:
+    return f"{quoted(RELATION)}.{quoted(column)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +141,7 @@ class LocalScan:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Stage:
     """A local query whose result is kept, because others are planned from its keys or read it more than once.
 
@@ -138,15 +150,20 @@ class Stage:
     """
 
     name: str
-    sql: str
-    inputs: tuple[str, ...]
+    query: exp.Query
     restrictions: tuple[tuple[str, Keys], ...] = ()
     optional: bool = False
 
-    def query(self, unkept: AbstractSet[str] = frozenset()) -> str:
+    @property
+    def reads(self) -> set[str]:
+        """The names of the fragments, stages and tables in it."""
+        return {table.name for table in self.query.find_all(exp.Table)}
+
+    def sql(self, unkept: AbstractSet[str] = frozenset()) -> str:
         """What DuckDB runs, given the stages that could not be kept."""
-        where = restricting("r", self.restrictions, unkept)
-        return f"SELECT * FROM ({self.sql}) AS r WHERE {' AND '.join(where)}" if where else self.sql
+        sql = self.query.sql("duckdb", identify=True)
+        where = restricting(self.restrictions, unkept)
+        return f"SELECT * FROM ({sql}) AS {quoted(RELATION)} WHERE {' AND '.join(where)}" if where else sql
 
 
 @dataclass

@@ -28,6 +28,7 @@ class Optimization(enum.StrEnum):
     SHARD_PRUNING = "shard_pruning"
     UNION_AGGREGATION = "union_aggregation"
     RUNTIME_FILTERS = "runtime_filters"
+    COMMON_FRAGMENTS = "common_fragments"
     COSTS = "costs"
 
 

@@ -9,6 +9,7 @@ from sqlglot import exp
 from adapters.sql.dialect import Declined, Reason
 from catalog.model import CatalogTable
 from federation.planner import filters
+from federation.planner.common_fragments import FragmentMerger
 from federation.planner.costs import Costs
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
@@ -115,7 +116,7 @@ def _quicker(other: Plan, best: Plan) -> bool:
 def _plan(
     columns: Sequence[tuple[str, str]], query: exp.Query, fragments: Fragments, costs: Costs, *, weigh: bool
 ) -> Plan:
-    stages = Stages(fragments)
+    stages = Stages()
     placer, scans = Placer(fragments), ScanPlacer(fragments, stages)
     try:
         placed = placer.place(query)
@@ -125,6 +126,8 @@ def _plan(
             costs.estimate(fragments.made, fragments.tables)
         if joined:
             RuntimeFilterPlacer(fragments, stages, costs).place(placed)
+        if len(fragments.made) > 1:
+            FragmentMerger(placed, fragments, stages).merge()
     except BaseException:
         _close(fragments)
         raise

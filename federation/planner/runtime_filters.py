@@ -21,11 +21,11 @@ from adapters.sql.keys import comparable
 from federation.planner import filters
 from federation.planner.costs import Costs
 from federation.planner.fragments import Fragments, to_sql
-from federation.planner.joins import Link, Relation, conditions, links
+from federation.planner.joins import Link, Relation, links
 from federation.planner.nodes import Keys, RemoteQuery, RuntimeFilter
 from federation.planner.optimizations import Optimization
 from federation.planner.reductions import Node, Reducer, Reduction
-from federation.planner.stages import Stages
+from federation.planner.stages import Stages, own_conditions
 
 
 class RuntimeFilterPlacer:
@@ -76,19 +76,17 @@ class RuntimeFilterPlacer:
 
     def _keys(self, relation: Relation, column: str) -> Keys:
         """The keys of a relation, which becomes a stage unless DuckDB reads it by itself."""
-        node, alias = self._nodes[relation], relation.alias
+        node = self._nodes[relation]
         if relation not in self._staged and node.table is None:
             self._staged[relation] = self._stage(relation)
             self._fixed |= {part for part in node.parts if part not in self._staged}
         stage = self._staged.get(relation)
         if stage is not None:
-            name = relation.node.alias or stage  # the subquery of an IN has none
-            return Keys(column, name, f'"{stage}" AS "{name}"', stage=stage)
-        condition = filters.conjunction([each.copy() for each in conditions(relation)])
+            return Keys(column, stage, kept=True)
+        condition = filters.conjunction(own_conditions(relation))
         return Keys(
             column,
-            alias,
-            to_sql(relation.node),
+            relation.node.name,
             condition=to_sql(condition) if condition is not None else "",
             restrictions=self._restrictions(relation),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from sqlglot import exp
 
 from adapters.base import Column, Predicate
-from adapters.duck_types import quoted
 from adapters.errors import RequiredFilterMissing
 from adapters.sql.dialect import Reason
 from catalog.model import CatalogTable
@@ -111,7 +110,7 @@ class ScanPlacer:
         for part in _conditions(select, relation):
             if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
                 stage_name = self.stages.keep_members(part.args["query"])
-                keys = Keys(KEY, stage_name, quoted(stage_name), stage=stage_name)
+                keys = Keys(KEY, stage_name, kept=True)
                 scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
                 return True
             other = _other_side(part, relation, column)
@@ -121,7 +120,7 @@ class ScanPlacer:
             if source is None or (isinstance(source, exp.Table) and source.name in blocked):
                 continue
             stage_name = self.stages.keep(select, source)
-            keys = Keys(other.name, stage_name, quoted(stage_name), stage=stage_name)
+            keys = Keys(other.name, stage_name, kept=True)
             scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
             return True
         return False

@@ -6,31 +6,32 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from adapters.sql.expressions import quoted_column
 from federation.planner import filters
-from federation.planner.fragments import Fragments, to_sql
 from federation.planner.groups import columns_of
 from federation.planner.joins import KEY, Relation, conditions
-from federation.planner.nodes import Keys, Stage
+from federation.planner.nodes import RELATION, Keys, Stage
 
 
 class Stages:
     """Collects the stages of one plan, in the order in which they run."""
 
-    def __init__(self, fragments: Fragments) -> None:
+    def __init__(self) -> None:
         self.made: list[Stage] = []
-        self._fragments = fragments
+        self._count = 0
 
     def add(
         self,
-        query: exp.Expr,
+        query: exp.Query,
         *,
         restrictions: Sequence[tuple[str, Keys]] = (),
         optional: bool = False,
+        before: Stage | None = None,
     ) -> Stage:
-        made = {fragment.name for fragment in self._fragments.made}
-        inputs = tuple(dict.fromkeys(table.name for table in query.find_all(exp.Table) if table.name in made))
-        stage = Stage(f"s{len(self.made)}", to_sql(query), inputs, tuple(restrictions), optional)
-        self.made.append(stage)
+        """A stage that runs `before` another one, or last."""
+        stage = Stage(f"s{self._count}", query, tuple(restrictions), optional)
+        self._count += 1
+        self.made.insert(self.made.index(before) if before is not None else len(self.made), stage)
         return stage
 
     def keep(
@@ -45,10 +46,9 @@ class Stages:
         if isinstance(relation, exp.Table) and any(relation.name == stage.name for stage in self.made):
             return relation.name
         alias = relation.alias_or_name
-        names = columns_of(select, alias)
-        query = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True), alias) for name in names])
-        query = query.from_(relation.copy(), copy=False)
-        filters.set_where(query, [each.copy() for each in conditions(Relation(alias, select, relation))])
+        query = exp.Select(expressions=[quoted_column(name, RELATION) for name in columns_of(select, alias)])
+        query = query.from_(_named(relation.copy()), copy=False)
+        filters.set_where(query, own_conditions(Relation(alias, select, relation)))
         stage = self.add(query, restrictions=restrictions, optional=optional)
         relation.replace(exp.Table(this=exp.to_identifier(stage.name, quoted=True), alias=alias_of(alias)))
         return stage.name
@@ -57,10 +57,27 @@ class Stages:
         """Run the subquery of an IN as a stage of the one column `KEY`."""
         part = subquery.parent
         assert isinstance(part, exp.In)
-        named = exp.TableAlias(this=exp.to_identifier("r"), columns=[exp.to_identifier(KEY)])
+        named = exp.TableAlias(this=exp.to_identifier(RELATION), columns=[exp.to_identifier(KEY)])
         stage = self.add(exp.select(KEY).from_(exp.Subquery(this=subquery.unnest(), alias=named)), optional=optional)
-        part.set("query", exp.Subquery(this=exp.select("*").from_(exp.to_identifier(stage.name, quoted=True))))
+        part.set(
+            "query",
+            exp.Subquery(this=exp.select("*").from_(exp.Table(this=exp.to_identifier(stage.name, quoted=True)))),
+        )
         return stage.name
+
+
+def own_conditions(relation: Relation) -> list[exp.Expr]:
+    """The conditions that are about the relation alone, under the alias `RELATION`."""
+    found = [each.copy() for each in conditions(relation)]
+    for part in found:
+        for column in part.find_all(exp.Column):
+            column.set("table", exp.to_identifier(RELATION))
+    return found
+
+
+def _named(relation: exp.Expr) -> exp.Expr:
+    relation.args["alias"].set("this", exp.to_identifier(RELATION))
+    return relation
 
 
 def alias_of(name: str) -> exp.TableAlias:

@@ -210,7 +210,7 @@ def test_no_row_of_the_join_is_lost(engine: Engine, sql: str, column: str, keys:
 
 
 def runtime_filter(column: str) -> RuntimeFilter:
-    return RuntimeFilter(column, Keys(column, "x", "x"))
+    return RuntimeFilter(column, Keys(column, "x"))
 
 
 @pytest.mark.parametrize(
