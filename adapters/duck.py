@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -41,8 +41,9 @@ class Rows:
     """A streaming result, read once. `close` ends the query behind it from any thread, wherever the reading stands;
     after that, or after the last batch, the cursor is free for another query."""
 
-    def __init__(self, schema: pa.Schema, raw: pa.RecordBatchReader, query: _Running) -> None:
+    def __init__(self, schema: pa.Schema, types: Sequence[str], raw: pa.RecordBatchReader, query: _Running) -> None:
         self.schema = schema
+        self.types = types  # DuckDB's names
         self._raw = raw
         self._query = query
         self._pulling = threading.Lock()  # closing a stream while it is pulled would free what is in use
@@ -163,11 +164,14 @@ class Duck:
         memory_limit: str | None = None,
         temp_directory: str | None = None,
         threads: int | None = None,
+        spill: bool = True,
     ) -> None:
         self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
         self._lock = threading.Lock()
         try:
-            self._connection = duckdb.connect(":memory:", config=_config(self.spill_folder, memory_limit, threads))
+            self._connection = duckdb.connect(
+                ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
+            )
             _lock_down(self._connection, paths)
         except BaseException:
             shutil.rmtree(self.spill_folder, ignore_errors=True)
@@ -180,10 +184,10 @@ class Duck:
             cursor.execute(f"SET {name} = '{value}'").fetchall()
         return cursor
 
-    def describe(self, sql: str) -> tuple[tuple[str, str], ...]:
-        """The names and DuckDB types of the columns of a query, without running it."""
+    def describe(self, sql: str, cursor: Cursor | None = None) -> tuple[tuple[str, str], ...]:
+        """The names and DuckDB types of the columns of a query, without running it; a `cursor` has its variables."""
         with translate_errors(sql):
-            relation = _bind(self._connection.cursor(), sql)
+            relation = _bind(cursor or self._connection.cursor(), sql)
             return tuple(zip(relation.columns, map(str, relation.types), strict=True))
 
     def result_schema(self, sql: str) -> pa.Schema:
@@ -211,6 +215,29 @@ class Duck:
         with self._lock, translate_errors(sql):
             self._connection.cursor().execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}").fetchall()
 
+    def change(self, statements: Iterable[str], registered: Mapping[str, pa.Table] | None = None) -> None:
+        """Statements of ours, in one transaction over `registered` tables: who reads sees all of it, or nothing."""
+        cursor = self._connection.cursor()
+        with self._lock:
+            for name, table in (registered or {}).items():
+                cursor.register(name, table)
+            cursor.execute("BEGIN").fetchall()
+            try:
+                for sql in statements:
+                    with translate_errors(sql):
+                        cursor.execute(sql).fetchall()
+                cursor.execute("COMMIT").fetchall()
+            except BaseException:
+                cursor.execute("ROLLBACK").fetchall()
+                raise
+            finally:
+                cursor.close()
+
+    def set_variable(self, cursor: Cursor, name: str, value: str) -> None:
+        """`value` is an expression of ours, which queries of that cursor read by getvariable."""
+        with translate_errors():
+            cursor.execute(f"SET VARIABLE {quoted(name)} = {value}").fetchall()
+
     def drop_table(self, name: str) -> None:
         with self._lock, translate_errors():
             self._connection.cursor().execute(f"DROP TABLE IF EXISTS {quoted(name)}").fetchall()
@@ -234,7 +261,8 @@ class Duck:
             query.given = with_text_casts(sql, relation.columns, relation.types)
             shown = relation if query.given is sql else cursor.sql(query.given)
             raw = shown.to_arrow_reader(ROWS_PER_BATCH)
-            rows = Rows(wanted_schema(raw.schema, relation.columns), raw, query)
+            types = tuple(map(str, relation.types))
+            rows = Rows(wanted_schema(raw.schema, relation.columns), types, raw, query)
         except FAILURES as exc:
             failed = exc
         finally:
@@ -250,9 +278,9 @@ class Duck:
         shutil.rmtree(self.spill_folder, ignore_errors=True)
 
 
-def _config(spill: str, memory_limit: str | None, threads: int | None) -> dict[str, Any]:
+def _config(folder: str, memory_limit: str | None, threads: int | None, spill: bool) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "temp_directory": spill,
+        "temp_directory": folder,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
@@ -260,6 +288,8 @@ def _config(spill: str, memory_limit: str | None, threads: int | None) -> dict[s
         "arrow_lossless_conversion": True,
         "errors_as_json": True,
     }
+    if not spill:
+        config["max_temp_directory_size"] = "0B"
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     if threads is not None:

@@ -90,6 +90,13 @@ class Catalog:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
         return list(self._listings.get(self.sources[source]).tables)
 
+    def describe(self, source: str, table: TableName) -> CatalogTable:
+        """A table that `tables` has listed. Raises TableNotFound for one that is gone, or the source's error."""
+        found = self._try(self.sources[source], table)
+        if found is None:
+            raise TableNotFound(f"there is no table {show_name((source, table.schema, table.name))}")
+        return found
+
     def forget(self, source: str, table: TableName) -> None:
         """Ask the source again at the next use of that table: it is not what it was."""
         wanted = _folded((table.schema, table.name))

@@ -1,0 +1,127 @@
+"""PostgreSQL's catalog over the catalog of an engine: see `federation.pgwire.overlay`."""
+
+from __future__ import annotations
+
+import threading
+
+import pyarrow as pa
+from sqlglot import exp
+
+from adapters.duck import Cursor
+from adapters.errors import FunctionNotFound, ProgrammingError, SchemaNotFound, TableNotFound
+from federation.engine import Engine
+from federation.pgwire.overlay.answer import Answer, Prepared, Shape
+from federation.pgwire.overlay.expressions import Expressions
+from federation.pgwire.overlay.rewrite import Rewriter, names_system_schema, system_relation
+from federation.pgwire.overlay.rows import CatalogRows, Oids
+from federation.pgwire.overlay.session import SessionInfo
+from federation.pgwire.overlay.snapshot import Snapshot, Snapshots
+from federation.pgwire.overlay.store import MACROS, Store
+from federation.pgwire.types import PgType, pg_type
+
+_SESSION = (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog, exp.CurrentSchema, exp.ObjectIdentifier)
+
+
+class Overlay:
+    """One for each engine. Every method may be called from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._snapshots = Snapshots(engine)
+        self._oids = Oids()
+        self._lock = threading.Lock()
+        self._store = Store()
+        self._loaded = 0
+        self._types: dict[pa.DataType, PgType] = {}
+
+    def concerns(self, tree: exp.Expr) -> bool:
+        """Whether a query is about PostgreSQL's catalog or its session alone, and no table of the federation."""
+        ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+        tables = [
+            table
+            for table in tree.find_all(exp.Table)
+            if isinstance(table.this, exp.Identifier) and (table.args.get("db") or table.name.lower() not in ctes)
+        ]
+        if tables:
+            return all(names_system_schema(table) or system_relation(table) is not None for table in tables)
+        if any(isinstance(node, _SESSION) for node in tree.walk()):
+            return True
+        return any(call.name.lower() in MACROS for call in tree.find_all(exp.Anonymous))
+
+    def query(self, tree: exp.Query, who: SessionInfo) -> Answer:
+        """Start a query that `concerns` the overlay; `tree` is left as it is."""
+        prepared = self._prepared(tree, who)
+        return Answer(self._store, prepared)
+
+    def describe(self, tree: exp.Query, who: SessionInfo) -> tuple[pa.Schema, list[PgType]]:
+        """The columns that `query` gives, without running it."""
+        prepared = self._prepared(tree, who)
+        try:
+            found = self._store.duck.describe(prepared.sql, prepared.cursor)
+        finally:
+            prepared.cursor.close()
+        shape = Shape(self._store, [name for name, _ in found], [type_ for _, type_ in found], prepared.columns)
+        return shape.schema, shape.types
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _prepared(self, tree: exp.Query, who: SessionInfo) -> Prepared:
+        snapshot = self._snapshots.current()
+        self._load(snapshot)
+        path = who.search_path or self._default_path()
+        session = who.as_value(path, snapshot.generation)
+        cursor = self._store.cursor(session)
+        try:
+            expressions = Expressions(MACROS, lambda kind, name: self._number(cursor, kind, name))
+            rewritten, columns = Rewriter(expressions, self._store.prepare, snapshot.generation).rewrite(tree.copy())
+            return Prepared(rewritten.sql("duckdb"), columns, cursor, session)
+        except BaseException:
+            cursor.close()
+            raise
+
+    def _load(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            if self._loaded >= snapshot.generation:
+                return
+            self._learn_types(snapshot)
+            users = list(self._engine.catalog.access.users)
+            self._store.load(CatalogRows(snapshot, self._oids, self._types, users).tables())
+            self._loaded = snapshot.generation
+
+    def _learn_types(self, snapshot: Snapshot) -> None:
+        """What PostgreSQL's types are those of the columns, by what DuckDB makes of them."""
+        new = {each.type for relation in snapshot.relations for each in relation.attributes} - self._types.keys()
+        if not new:
+            return
+        fields = [pa.field(f"c{i}", type_) for i, type_ in enumerate(new)]
+        self._store.duck.create_table("typed", pa.schema(fields))
+        for field, (_, name) in zip(fields, self._store.duck.describe("SELECT * FROM typed"), strict=True):
+            self._types[field.type] = pg_type(field, name)
+        self._store.duck.drop_table("typed")
+
+    def _default_path(self) -> tuple[str, ...]:
+        """Where a bare name is looked for without a search path: in the views and every source's default schema."""
+        catalog = self._engine.catalog
+        if catalog.settings.search_path:
+            return tuple(".".join(entry) for entry in catalog.settings.search_path)
+        return tuple(dict.fromkeys([*(schema for schema, _ in catalog.views), *catalog.sources]))
+
+    def _number(self, cursor: Cursor, kind: str, name: str) -> int:
+        """The number of what a literal names: `'orders'::regclass`."""
+        macro = exp.Anonymous(this=f"pg.to_{kind}", expressions=[exp.Literal.string(name)])
+        rows = self._store.duck.run(cursor, f"SELECT {macro.sql('duckdb')}", {}).read_all()
+        number = rows.column(0)[0].as_py()
+        if number is None:
+            raise _missing(kind, name)
+        return int(number)
+
+
+def _missing(kind: str, name: str) -> ProgrammingError:
+    if kind == "regclass":
+        return TableNotFound(f'relation "{name}" does not exist')
+    if kind == "regnamespace":
+        return SchemaNotFound(f'schema "{name}" does not exist')
+    if kind == "regproc":
+        return FunctionNotFound(f'function "{name}" does not exist')
+    return ProgrammingError(f'{"role" if kind == "regrole" else "type"} "{name}" does not exist')

@@ -1,0 +1,50 @@
+"""Who asks, as the catalog's functions know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What `current_user`, `current_setting` and the search path of a session say. An empty `search_path` is that of
+    the catalog."""
+
+    user: str = "federation"
+    database: str = "federation"
+    search_path: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    server_version: str = "15.0"
+
+    def as_value(self, path: Sequence[str], generation: int) -> str:
+        """The struct that macros and views read, as DuckDB writes it."""
+        names = [str(name).lower() for name in self.settings]
+        value = exp.Struct(
+            expressions=[
+                exp.PropertyEQ(this=exp.to_identifier(name), expression=each)
+                for name, each in {
+                    "user": _text(self.user),
+                    "database": _text(self.database),
+                    "path": _texts(path),
+                    "strict": exp.convert(bool(self.search_path)),
+                    "names": _texts(names),
+                    "settings": _texts([str(each) for each in self.settings.values()]),
+                    "pid": exp.convert(self.pid),
+                    "version": _text(f"PostgreSQL {self.server_version} (Federation)"),
+                    "generation": exp.convert(generation),
+                }.items()
+            ]
+        )
+        return value.sql("duckdb")
+
+
+def _text(value: str) -> exp.Expr:
+    return exp.Literal.string(value)
+
+
+def _texts(values: Sequence[str]) -> exp.Expr:
+    return exp.cast(exp.Array(expressions=[_text(value) for value in values]), "VARCHAR[]", dialect="duckdb")

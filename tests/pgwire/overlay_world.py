@@ -1,0 +1,95 @@
+"""A PostgreSQL database, and the overlay over an engine that reads it: what is asked of one is asked of the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from federation.engine import Engine
+from federation.pgwire.dialect.read import statements
+from federation.pgwire.dialect.statements import Query
+from federation.pgwire.overlay import Overlay, SessionInfo
+
+TABLES = """
+DROP SCHEMA public;
+CREATE SCHEMA shop;
+CREATE TABLE shop.customers (
+  id integer PRIMARY KEY, name text NOT NULL, born date, score numeric(10,2), seen timestamp with time zone);
+COMMENT ON TABLE shop.customers IS 'people who buy';
+COMMENT ON COLUMN shop.customers.name IS 'as it is on the card';
+CREATE TABLE shop.orders (
+  id bigint, line smallint, customer integer REFERENCES shop.customers, paid boolean, at timestamp without time zone,
+  tags text[], code uuid, weight double precision, size real, photo bytea, took interval, due time without time zone,
+  PRIMARY KEY (id, line));
+CREATE TABLE shop."Odd Name" ("A b" integer, "select" text, plain text);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`database` names the same objects as `overlay`: the source is called as the schema that it reads."""
+
+    uri: str
+    database: psycopg.Connection
+    overlay: Overlay
+    who: SessionInfo
+
+    def theirs(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names and rows of PostgreSQL's answer."""
+        found = self.database.execute(sql)  # type: ignore[call-overload]  # any text
+        return [each.name for each in found.description or ()], found.fetchall()
+
+    def their_types(self, sql: str) -> list[int]:
+        return [each.type_code for each in self.database.execute(sql).description or ()]  # type: ignore[call-overload]
+
+    def ours(self, sql: str, who: SessionInfo | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Those of the overlay's."""
+        with self.overlay.query(tree(sql), who or self.who) as answer:
+            table = answer.read_all()
+        return table.column_names, list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    def our_types(self, sql: str) -> list[int]:
+        return [each.oid for each in self.overlay.describe(tree(sql), self.who)[1]]
+
+    def oids(self) -> dict[int, int]:
+        """Numbers of relations, PostgreSQL's to ours."""
+        sql = "SELECT c.oid, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        own = {name: oid for oid, name in self.ours(sql)[1]}
+        return {oid: own[name] for oid, name in self.theirs(sql)[1] if name in own and oid >= 16384}
+
+    def psql(self, command: str) -> list[str]:
+        """The queries that psql sends for a command."""
+        done = subprocess.run(
+            ["psql", "-X", "-E", "-d", self.uri, "-c", "SET search_path = shop", "-c", command],
+            capture_output=True,
+            text=True,
+            env=dict(os.environ, PGCLIENTENCODING="UTF8"),
+        )
+        return re.findall(r"^\*+ QUERY \*+\n(.*?)\n\*+$", done.stdout + done.stderr, re.DOTALL | re.MULTILINE)
+
+
+def tree(sql: str) -> Any:
+    (parsed,) = statements(sql)
+    assert isinstance(parsed, Query)
+    return parsed.tree
+
+
+def worlds(uri: str, folder: Path) -> Iterator[World]:
+    """The world over an empty database."""
+    file = folder / "catalog.toml"
+    file.write_text(f'[sources.shop]\nadapter = "postgres"\nuri = "{uri}"\nschema = "shop"\n')
+    with psycopg.connect(uri, autocommit=True) as database:
+        database.execute(TABLES)
+        database.execute("SET search_path = shop")
+        user, name = database.info.user, database.info.dbname
+        with Engine.open(file) as engine:
+            overlay = Overlay(engine)
+            yield World(uri, database, overlay, SessionInfo(user, name, ("shop",)))
+            overlay.close()
