@@ -28,14 +28,17 @@ def is_busy(failure: Exception) -> bool:
     return isinstance(failure, diskcache.Timeout) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def open_index(folder: Path, *, most_bytes: int, seconds: float) -> Index:
-    """Values are numbers, text or bytes. What was stored longest ago goes when the file is full; a file that others
-    have locked for `seconds` raises. Opening waits for up to a minute, and each thread that uses it opens it again."""
+def open_index(folder: Path, *, most_bytes: int | None, seconds: float) -> Index:
+    """Values are numbers, text or bytes. What was stored longest ago goes when the file is full; None is no limit. A
+    file that others have locked for `seconds` raises. Opening waits for up to a minute, and each thread that uses it
+    opens it again."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / diskcache.core.DBNAME).touch(mode=0o600)  # SQLite's other files are as readable as this one
     return diskcache.Cache(
         str(folder),
         timeout=seconds,
         disk=_NoPickles,
-        size_limit=most_bytes,
-        eviction_policy="least-recently-stored",
+        disk_min_file_size=1 << 30,  # in the one file, however long
+        size_limit=most_bytes if most_bytes is not None else 1 << 60,
+        eviction_policy="least-recently-stored" if most_bytes is not None else "none",
     )

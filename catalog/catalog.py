@@ -251,10 +251,10 @@ class Catalog:
         if note is None and name.schema == source.adapter.default_schema:
             note = self._note_by_folded.get((source.name, None, name.name.casefold()))
         if note is None:
-            return CatalogTable(source, table)
+            return CatalogTable(source, table, cache=source.cache)
         check_columns(note.constraint, table, source.name)
         commented = replace(table, comment=note.comment or table.comment)
-        return CatalogTable(source, commented, note.owner, note.constraint)
+        return CatalogTable(source, commented, note.owner, note.constraint, note.cache or source.cache)
 
 
 def _folded(parts: Iterable[str]) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from sqlglot import exp
 from adapters.errors import CatalogError, MissingDriver
 from adapters.registry import adapter_class
 from catalog.access import Access, read_access
+from catalog.caching import read_policy
 from catalog.constraints import read_constraint
-from catalog.model import Limits, Settings, SourceConfig, TableNote, View
+from catalog.model import CachePolicy, Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.values import Faults, Section
@@ -39,16 +40,16 @@ SETTINGS = (
     "metadata_ttl",
     "verify_sample",
     "statistics_directory",
+    "cache_directory",
+    "cache_size",
 )
-SOURCE_KEYS = ("adapter", "limits")
+SOURCE_KEYS = ("adapter", "limits", "cache")
 LIMIT_KEYS = ("concurrency", "timeout")
-TABLE_KEYS = ("owner", "comment", "constraint")
+TABLE_KEYS = ("owner", "comment", "constraint", "cache")
 VIEW_KEYS = ("sql",)
 
 # Keys that the format reserves. Accepting them silently would look as if they did something.
 NOT_YET_SECTIONS = {"roles": "roles"}
-NOT_YET_SOURCE = {"cache": "cache settings"}
-NOT_YET_TABLE = {"cache": "cache settings"}
 
 # What a reference stands for in these is shown: EXPLAIN without the names of files would say little.
 NOT_SECRET = frozenset({"path", "schema", *SETTINGS})
@@ -76,7 +77,8 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     source_names = {name for name, _ in merged["sources"]}
     sources = tuple(_sources(merged["sources"], redactor))
     views = tuple(_views(merged["views"], source_names))
-    notes = tuple(_notes(merged["tables"], source_names))
+    policies = {source.name: source.cache for source in sources}
+    notes = tuple(_notes(merged["tables"], source_names, policies))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
     access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
     for error in faults.errors:
@@ -155,7 +157,9 @@ def _settings(parts: list[Named], searchable: set[str], redactor: Redactor) -> S
         }
         if (ttl := section.duration("metadata_ttl", zero=True)) is not None:
             found["metadata_ttl"] = ttl
-        for key in ("spill_directory", "statistics_directory"):
+        if (size := section.bytes("cache_size")) is not None:
+            found["cache_size"] = size
+        for key in ("spill_directory", "statistics_directory", "cache_directory"):
             if folder := section.text(key):
                 found[key] = Path(_beside(section.file, folder))
         if entries := section.texts("search_path"):
@@ -186,13 +190,14 @@ def _sources(parts: list[Named], redactor: Redactor) -> Iterator[SourceConfig]:
         kind = section.text("adapter", required=True)
         taken = _taken_options(section, kind) if kind is not None else None
         limits = _limits(section, taken)
+        cache = read_policy(section, None)
         if kind is not None and len(part.faults.errors) == before:
             options = {key: value for key, value in section.values.items() if key not in SOURCE_KEYS}
             if "path" in options:
                 options["path"] = _paths(section.file, options["path"])
             if taken is not None and "limits" in taken:
                 options["limits"] = asdict(limits)
-            yield SourceConfig(name, kind, section.file, options, limits)
+            yield SourceConfig(name, kind, section.file, options, limits, cache)
 
 
 def name_fault(name: str, what: str) -> tuple[str, str] | None:
@@ -218,7 +223,7 @@ def _taken_options(section: Section, kind: str) -> frozenset[str] | None:
     except CatalogError as exc:
         section.fault("adapter", exc.message, exc.hint)
         return None
-    section.reject_unknown({*options, *SOURCE_KEYS}, NOT_YET_SOURCE)
+    section.reject_unknown({*options, *SOURCE_KEYS})
     return options
 
 
@@ -254,7 +259,9 @@ def _views(parts: list[Named], source_names: set[str]) -> Iterator[View]:
             yield View(*name, sql)
 
 
-def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
+def _notes(
+    parts: list[Named], source_names: set[str], policies: Mapping[str, CachePolicy | None]
+) -> Iterator[TableNote]:
     by_folded = {name.casefold(): name for name in source_names}
     for text, section in parts:
         name = split_name(text)
@@ -264,10 +271,11 @@ def _notes(parts: list[Named], source_names: set[str]) -> Iterator[TableNote]:
             hint = did_you_mean([show_name([near]) for near in nearest(name[0], sorted(source_names))])
             section.fault("", f'there is no source "{name[0]}"', hint)
         else:
-            section.reject_unknown(TABLE_KEYS, NOT_YET_TABLE)
+            section.reject_unknown(TABLE_KEYS)
             owner, comment = section.text("owner"), section.text("comment")
-            schema = name[1] if len(name) == 3 else None
-            yield TableNote(by_folded[name[0].casefold()], schema, name[-1], owner, comment, _constraint(section))
+            source, schema = by_folded[name[0].casefold()], name[1] if len(name) == 3 else None
+            cache = read_policy(section, policies.get(source), table=True)
+            yield TableNote(source, schema, name[-1], owner, comment, _constraint(section), cache)
 
 
 def _constraint(section: Section) -> tuple[exp.Expr, ...]:

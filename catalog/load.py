@@ -39,7 +39,7 @@ def build_catalog(config: Config) -> tuple[Catalog, list[CatalogError]]:
             config.redactor.scrub_error(exc)
             faults.append(_placed(source, exc))
             continue
-        sources.append(Source(source.name, source.kind, made, source.limits))
+        sources.append(Source(source.name, source.kind, made, source.limits, source.cache, source.options))
     made_of = (config.views, config.settings, config.notes, config.redactor, config.access)
     return Catalog(sources, *made_of), faults
 

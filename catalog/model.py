@@ -22,6 +22,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """How old, in seconds, may be what is given from the cache: `ttl` without asking the source, so much more while it
+    is asked again, so much more where it cannot be reached. `max_bytes` is what the source's rows may take on disk.
+    Native queries are cached only if they are said to be."""
+
+    ttl: float = 0.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    max_bytes: int | None = None
+    native_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`[settings]`. None leaves the choice to the engine; times are in seconds. An entry of `search_path` is
     (source,), (source, schema) or (view schema,)."""
@@ -34,6 +47,8 @@ class Settings:
     metadata_ttl: float = 60.0
     verify_sample: float = 0.0
     statistics_directory: Path | None = None
+    cache_directory: Path | None = None
+    cache_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +60,14 @@ class SourceConfig:
     file: Path
     options: Mapping[str, Any] = field(repr=False)
     limits: Limits = Limits()
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
     """`[tables."source.schema.table"]`: what people know about a table; `schema` None is the source's default. Each of
-    `constraint` is a condition on one column of the table, and not false for any row."""
+    `constraint` is a condition on one column of the table, and not false for any row. `cache` is None where that of the
+    source holds."""
 
     source: str
     schema: str | None
@@ -58,6 +75,7 @@ class TableNote:
     owner: str | None = None
     comment: str | None = None
     constraint: tuple[exp.Expr, ...] = ()
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,8 @@ class Source:
     kind: str
     adapter_or_fault: Adapter | CatalogError
     limits: Limits = Limits()
+    cache: CachePolicy | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
     @property
     def adapter(self) -> Adapter:
@@ -91,3 +111,4 @@ class CatalogTable:
     table: Table
     owner: str | None = None
     constraint: tuple[exp.Expr, ...] = ()
+    cache: CachePolicy | None = None

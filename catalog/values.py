@@ -12,7 +12,7 @@ from catalog.names import nearest
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B", re.IGNORECASE)
 
 
 class Faults:
@@ -108,6 +108,22 @@ class Section:
             return seconds
         self.fault(key, "this must be a duration", f'write {key} = "60s"; the units are ms, s, m, h and d')
         return None
+
+    def flag(self, key: str) -> bool | None:
+        value = self.values.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self.fault(key, "this must be true or false", f"write {key} = true")
+        return None
+
+    def bytes(self, key: str) -> int | None:
+        """A size as a number of bytes."""
+        text = self.size(key)
+        match = _SIZE.fullmatch(text.strip()) if text is not None else None
+        if match is None:
+            return None
+        number, unit, binary = match.groups()
+        return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(unit.upper()) if unit else 0))
 
     def size(self, key: str) -> str | None:
         value = self.values.get(key)

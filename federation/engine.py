@@ -26,6 +26,7 @@ from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
 from federation.bind import Binder, Bound
+from federation.caching import FragmentCache
 from federation.execute import Execution
 from federation.fetch import start_deadline
 from federation.local import LocalSchema
@@ -39,7 +40,7 @@ from federation.planner.nodes import Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.positions import placed
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots
 from federation.verify import SECONDS, Sample, Statement, Verifier
 
@@ -66,7 +67,7 @@ class Result:
         """The rows. Raises the typed error of whatever failed; what came before it is not a whole answer."""
         try:
             batches = self._execution.batches()
-            yield from batches if self.sample is None else self.sample.keeping(batches)
+            yield from batches if self.sample is None else self.sample.keeping(batches, self._is_live)
         except Error as exc:
             if isinstance(exc, SourceChanged):
                 for each in self._planned.tables.values():
@@ -74,11 +75,18 @@ class Result:
             self._catalog.redactor.scrub_error(exc)
             raise
 
+    def _is_live(self) -> bool:
+        return all(each.state is State.LIVE for each in self._execution.freshness().values())
+
     def read_all(self) -> pa.Table:
         return pa.Table.from_batches(self.batches(), self.schema)
 
     def progress(self) -> list[FragmentProgress]:
         return self._execution.progress()
+
+    def freshness(self) -> list[Freshness]:
+        """How old the rows of each source are that was asked so far."""
+        return by_source(self._execution.freshness().values())
 
     def cancel(self) -> None:
         """End the query from any thread, down to the sources; its reader raises QueryCancelled."""
@@ -111,6 +119,7 @@ class Engine:
         }
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
+        self.cache = FragmentCache.of(catalog)
         self._costs = Costs(Learned(settings.statistics_directory))
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
         self._binder = Binder(catalog, self._local.identify)
@@ -135,7 +144,7 @@ class Engine:
         there is a result."""
         planned = self.plan(sql, params, options=options)
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
-        result = self._started(planned, cancel or CancelToken(), seconds)
+        result = self._started(planned, cancel or CancelToken(), seconds, self.cache)
         result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
         return result
 
@@ -152,11 +161,18 @@ class Engine:
         planned = self.plan(sql, params, options=options)
         if not analyze:
             planned.plan.close()
-            return Explanation(planned.plan, scrub=self.catalog.redactor.scrub)
-        execution = self._execution(planned, cancel or CancelToken(), _nothing)
+            cached = self.cache.peek(planned.plan.fragments) if self.cache is not None else {}
+            return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
+        execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache)
         with Result(planned, execution, self.catalog) as result:
             rows = sum(batch.num_rows for batch in result.batches())
-        return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, execution=execution, rows=rows)
+        return Explanation(
+            planned.plan,
+            scrub=self.catalog.redactor.scrub,
+            freshness=execution.freshness(),
+            execution=execution,
+            rows=rows,
+        )
 
     def plan(
         self, sql: str | exp.Query, params: Parameters = None, *, options: Mapping[str, Any] | None = None
@@ -176,6 +192,8 @@ class Engine:
         for execution in list(self._running):
             execution.cancel.cancel(QueryCancelled("the engine was closed"))
             execution.close()
+        if self.cache is not None:
+            self.cache.close()
         self._costs.close()
         self._duck.close()
         self.catalog.close()
@@ -186,15 +204,19 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _execution(self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None]) -> Execution:
+    def _execution(
+        self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None], cache: FragmentCache | None
+    ) -> Execution:
         observe = self._costs.observe
-        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close, observe)
+        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close, observe, cache)
         self._running.add(execution)
         return execution
 
-    def _started(self, planned: Planned, cancel: CancelToken, seconds: float | None) -> Result:
+    def _started(
+        self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None
+    ) -> Result:
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock), self.catalog)
+        return Result(planned, self._execution(planned, cancel, stop_clock, cache), self.catalog)
 
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
@@ -203,7 +225,7 @@ class Engine:
         params = copy(params)  # the caller may put others into it
         return Statement(
             bind=lambda: self._binder.bind(_read(sql, params)).query,
-            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS),
+            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS, None),
             explain=lambda: self.explain(sql, params, options=options).text(),
             sources=tuple(sorted({fragment.source.name for fragment in planned.plan.fragments})),
             schema=planned.schema,

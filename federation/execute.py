@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import pyarrow as pa
 
@@ -15,11 +16,13 @@ from adapters.base import CancelToken
 from adapters.duck import Duck, Rows
 from adapters.errors import InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
+from federation.cached import CachedFetch
+from federation.caching import FragmentCache
 from federation.fetch import Fetcher, FetchStats
 from federation.overflow import table_on_disk
 from federation.planner.keys import apply_filters, distinct_keys
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness, State
 from federation.slots import Slots
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
@@ -40,6 +43,7 @@ class Execution:
         schema: pa.Schema,
         on_close: Callable[[], None],
         observe: Callable[[Fragment, FetchStats], None],
+        cache: FragmentCache | None,
     ) -> None:
         self.plan = plan
         self.cancel = cancel
@@ -50,7 +54,8 @@ class Execution:
         self._on_close = on_close
         self._observe = observe
         self._fragments = {fragment.name for fragment in plan.fragments}
-        self._fetchers: dict[str, Fetcher] = {}
+        self._cache = cache
+        self._fetchers: dict[str, Fetcher | CachedFetch] = {}
         self._kept: dict[str, pa.Table] = {}
         self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
         self._running: list[Rows] = []
@@ -93,6 +98,12 @@ class Execution:
             FragmentProgress(sources[name], stats.rows, stats.bytes, stats.done) for name, stats in self.stats().items()
         ]
 
+    def freshness(self) -> dict[str, Freshness]:
+        """Where the rows of each fragment that was started are from, by its name."""
+        sources = {fragment.name: fragment.source.name for fragment in self.plan.fragments}
+        fetchers = list(self._fetchers.items())
+        return {name: Freshness(sources[name], each.state, each.as_of) for name, each in fetchers}
+
     def close(self) -> None:
         """Stop the readers and free the connections. Idempotent, from any thread."""
         with self._lock:
@@ -116,10 +127,13 @@ class Execution:
         self._on_close()
 
     def _learn(self) -> None:
-        """A fragment that ended early, or that keys restricted, says nothing about what it is without them."""
+        """A fragment that ended early, or that keys restricted, says nothing about what it is without them, and the
+        cache nothing about the source."""
         for fragment in self.plan.fragments:
             fetcher = self._fetchers.get(fragment.name)
-            if fetcher is not None and fetcher.stats.done and fragment.name not in self.filtered:
+            if fetcher is None or fetcher.state is not State.LIVE or fragment.name in self.filtered:
+                continue
+            if fetcher.stats.done:
                 self._observe(fragment, fetcher.stats)
 
     # --- fragments ------------------------------------------------------------------------------------------------
@@ -153,14 +167,20 @@ class Execution:
     def _fetch(self, fragment: Fragment) -> None:
         assert fragment.scan is not None
         slots = self._slots[fragment.source.name]
-        fetcher = Fetcher(
+        make = partial(
+            Fetcher,
             fragment.source.adapter,
             fragment.scan,
-            self.cancel,
             workers=self._workers(fragment.source, slots),
             slots=slots,
             spill_folder=self._duck.spill_folder,
         )
+        wanted = self._cache.wanted(fragment) if self._cache is not None else None
+        fetcher: Fetcher | CachedFetch
+        if wanted is None or self._cache is None:
+            fetcher = make(self.cancel)
+        else:
+            fetcher = CachedFetch(self._cache, wanted, fragment.scan, make, self.cancel)
         self._fetchers[fragment.name] = fetcher
         fetcher.start()
 

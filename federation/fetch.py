@@ -9,7 +9,9 @@ at once; each then fills its queue, of a bounded number of bytes, while DuckDB i
 3. `reader` hands the batches to DuckDB, small ones of the queue joined. The end of the stream is told only after every
    partition has ended by itself: a failure is kept as it was raised (DuckDB would make it an error without a cause),
    cancels the query with itself as the cause, and is what the reader raises.
-4. `close`, or a cancel, ends the statements at the source and the threads. The scan is closed exactly once, by whoever
+4. What is to be cached is written down by the threads as well, and for that they go on without a consumer that is slow:
+   then too what has no room goes to disk. Only what every partition has ended by itself is kept.
+5. `close`, or a cancel, ends the statements at the source and the threads. The scan is closed exactly once, by whoever
    comes last.
 """
 
@@ -26,8 +28,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from adapters.base import Adapter, CancelToken, Partition, Scan
-from adapters.errors import Error, InternalError, QueryCancelled, QueryTimeout, SourceChanged
+from adapters.errors import Error, InternalError, OutOfMemory, QueryCancelled, QueryTimeout, SourceChanged
+from cache.recording import Recording
 from federation.overflow import Overflow
+from federation.progress import State
 from federation.slots import Slot, Slots
 
 log = logging.getLogger(__name__)
@@ -57,18 +61,20 @@ class _Stopped(Exception):
 
 
 class Fetcher:
-    """One fragment. Every method may be called from any thread, `start` and `close` any number of times."""
+    """One fragment, fetched. Every method may be called from any thread, `start` and `close` any number of times."""
 
     def __init__(
         self,
         adapter: Adapter,
         scan: Scan,
         cancel: CancelToken,
+        recording: Recording | None = None,
         *,
         workers: int = 4,
         slots: Slots | None = None,
         spill_folder: str | None = None,
     ) -> None:
+        """`recording` is ended by the fetcher, however that ends."""
         self.scan = scan
         self.error: Error | None = None
         self._adapter = adapter
@@ -76,6 +82,7 @@ class Fetcher:
         self._cancel = CancelToken()  # of this fragment alone: a LIMIT ends it while the query goes on
         self._workers = max(1, min(workers, len(scan.partitions)))
         self._slots = slots or Slots(self._workers)
+        self._recording = recording
         self._todo = deque(scan.partitions)
         self._queue: deque[tuple[pa.RecordBatch, int]] = deque()
         self._queued = 0
@@ -86,7 +93,7 @@ class Fetcher:
         self._ended = False  # every partition ended by itself
         self._closed = False
         self._rows = self._bytes = self._requests = 0
-        self._started = 0.0  # 0 before start
+        self._started = self.as_of = 0.0  # 0 before start; as_of is in seconds of the epoch
         self._first: float | None = None
         self._seconds = 0.0
         self._stream: Generator[pa.RecordBatch] | None = None
@@ -97,7 +104,7 @@ class Fetcher:
         with self._changed:
             if self._started or self._closed:
                 return
-            self._started = time.monotonic()
+            self._started, self.as_of = time.monotonic(), time.time()
             self._running = self._workers
             name = f"fetch-{self._adapter.name}"
             self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(self._workers)]
@@ -107,8 +114,16 @@ class Fetcher:
 
     def reader(self) -> pa.RecordBatchReader:
         """The one reader of this fragment; starts it when it was not."""
+        return pa.RecordBatchReader.from_batches(self.scan.schema, self.batches())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """What `reader` reads, for whoever is to see an error as it is. Either of them, once."""
         self._stream = self._batches()
-        return pa.RecordBatchReader.from_batches(self.scan.schema, self._stream)
+        return self._stream
+
+    @property
+    def state(self) -> State:
+        return State.LIVE
 
     @property
     def stats(self) -> FetchStats:
@@ -161,6 +176,7 @@ class Fetcher:
                     self._changed.notify_all()
                     break
                 if self._overflow:
+                    self._changed.notify_all()
                     return self._overflow.pop()
                 if self._ended:
                     return None
@@ -222,6 +238,8 @@ class Fetcher:
             for batch in reader:
                 for part in _cut(self._match_batch(batch)):
                     self._put(part, slot)
+                    if self._recording is not None:
+                        self._recording.append(part)
             self._cancel.check()  # a source that ends quietly when it is cancelled has not ended by itself
         finally:
             reader.close()
@@ -230,20 +248,32 @@ class Fetcher:
     def _put(self, batch: pa.RecordBatch, slot: Slot) -> None:
         size = batch.nbytes
         with self._changed:
-            while self._is_full(size) and not slot.wanted():
-                self._check()
+            while not self._placed(batch, size, slot):
                 self._changed.wait()
-            self._check()
             if self._first is None:
                 self._first = time.monotonic() - self._started
             self._rows += batch.num_rows
             self._bytes += size
-            if slot.yielding and (self._overflow or self._is_full(size)):
-                self._overflow.append(batch)
-            else:
-                self._queue.append((batch, size))
-                self._queued += size
             self._changed.notify_all()
+
+    def _placed(self, batch: pa.RecordBatch, size: int, slot: Slot) -> bool:
+        """Whether it was put where there is room: into the queue, or to disk for a consumer that must not be waited
+        for. What is on disk comes after what is queued."""
+        self._check()
+        if not self._overflow and not self._is_full(size):
+            self._queue.append((batch, size))
+            self._queued += size
+            return True
+        if slot.wanted():
+            self._overflow.append(batch)
+            return True
+        if self._recording is not None and self._recording.writing:
+            try:
+                self._overflow.append(batch)
+                return True
+            except OutOfMemory:
+                self._recording.abandon()  # the query can wait, and nobody else shall wait for it
+        return False
 
     def _is_full(self, more: int) -> bool:
         return bool(self._queue) and (self._queued + more > QUEUE_BYTES or len(self._queue) >= QUEUE_BATCHES)
@@ -289,6 +319,15 @@ class Fetcher:
             self._query.cancel(self.error)
         if last:
             self._close_scan()
+            self._end_recording()
+
+    def _end_recording(self) -> None:
+        if self._recording is None:
+            return
+        if self._ended:
+            self._recording.commit(self._seconds)
+        else:
+            self._recording.abandon(self.error)
 
     # --- the end ----------------------------------------------------------------------------------------------
 
@@ -311,6 +350,7 @@ class Fetcher:
         self._cancel.cancel()
         if never_started:
             self._close_scan()
+            self._end_recording()
 
     def _close_scan(self) -> None:
         """Reached once: by the last thread, or by `_stop` when there never was one."""

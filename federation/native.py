@@ -26,7 +26,7 @@ from adapters.base import (
 )
 from adapters.errors import FunctionNotFound, NotSupportedError, SQLSyntaxError, StatementTooComplex, TableNotFound
 from catalog.catalog import Catalog
-from catalog.model import CatalogTable, Source
+from catalog.model import CatalogTable
 from federation.parse import MAX_CHARACTERS
 
 FUNCTION = "query"
@@ -97,7 +97,8 @@ def native_table(catalog: Catalog, call: exp.Expr) -> CatalogTable:
             source=source.name,
         )
     native = NativeAdapter(adapter, sql)
-    return CatalogTable(Source(source.name, source.kind, native, source.limits), native.table)
+    cache = source.cache if source.cache is not None and source.cache.native_queries else None
+    return CatalogTable(replace(source, adapter_or_fault=native), native.table, cache=cache)
 
 
 def _arguments(call: exp.Expr) -> tuple[str, str]:

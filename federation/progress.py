@@ -1,7 +1,9 @@
-"""How far a query is."""
+"""How far a query is, and how old what it gives."""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -13,3 +15,32 @@ class FragmentProgress:
     rows: int
     bytes: int
     done: bool
+
+
+class State(enum.StrEnum):
+    """Where rows are from, the least reliable last."""
+
+    LIVE = "live"  # their source
+    FRESH = "fresh"  # the cache, within their ttl
+    STALE = "stale"  # the cache, while the source is asked again
+    STALE_ON_ERROR = "stale_on_error"  # the cache, for the source cannot be reached
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """`as_of` is when the source was asked for the rows, in seconds of the epoch."""
+
+    source: str
+    state: State
+    as_of: float
+
+
+def by_source(found: Iterable[Freshness]) -> list[Freshness]:
+    """One for each source, in the order of their names: its least reliable state, its oldest rows."""
+    merged: dict[str, Freshness] = {}
+    states = list(State)
+    for each in found:
+        other = merged.get(each.source, each)
+        state = max(each.state, other.state, key=states.index)
+        merged[each.source] = Freshness(each.source, state, min(each.as_of, other.as_of))
+    return [merged[name] for name in sorted(merged)]

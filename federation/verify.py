@@ -104,19 +104,19 @@ class Sample:
     def rows(self) -> pa.Table:
         return pa.Table.from_batches(self._batches, self.statement.schema)
 
-    def keeping(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches as they come; when the caller has all of them, they can be verified."""
+    def keeping(self, batches: Iterator[pa.RecordBatch], is_live: Callable[[], bool]) -> Iterator[pa.RecordBatch]:
+        """The batches as they come; when the caller has all of them, they can be verified, unless they are old."""
         for batch in batches:
             self.add(batch)
             yield batch
-        self._verifier.submit(self)
+        self._verifier.submit(self, is_live=is_live())
 
 
 class Verifier:
     """The thread, its queue, and what it found. `counts` has one key per outcome:
 
     `agreed`, `differed`; `changed`: the data did, or an earlier quarantine had helped already; not compared: `unstable`
-    (the statement has more than one right answer), `large`, `dropped` (the queue was full), `failed`.
+    (the statement has more than one right answer), `cached`, `large`, `dropped` (the queue was full), `failed`.
     """
 
     def __init__(self, duck: Duck, share: float, scrub: Callable[[str], str]) -> None:
@@ -139,7 +139,9 @@ class Verifier:
         made = statement()
         return Sample(self, made) if made.sources and made.optimizations.pushdown else None
 
-    def submit(self, sample: Sample) -> None:
+    def submit(self, sample: Sample, *, is_live: bool) -> None:
+        if not is_live:
+            return self._count("cached")
         if sample.is_large:
             return self._count("large")
         with self._lock:

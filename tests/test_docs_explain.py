@@ -92,6 +92,9 @@ def check_plan(plan: dict[str, Any], *, analyzed: bool) -> None:
             check_note(note)
         for each in fragment["runtime_filters"]:
             check(each, "A runtime filter")
+        if fragment["freshness"] is not None:
+            check(fragment["freshness"], "Freshness")
+            assert f"`{fragment['freshness']['state']}`:" in PAGE
         if analyzed:
             check(fragment["actual"], "What it cost")
 

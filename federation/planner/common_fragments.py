@@ -236,12 +236,14 @@ def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | 
     if len(fields) > len(fragment.schema):
         adapter = fragment.source.adapter
         assert isinstance(adapter, SupportsQuery)
-        scan = adapter.plan_query(query, pa.schema(fields))
+        wanted = pa.schema(fields)
+        scan = adapter.plan_query(query, wanted)
         if scan is None:
             return None
         if fragment.scan is not None:
             fragment.scan.close()
         fragment.scan, fragment.schema = scan, scan.schema
+        fragment.asked, fragment.wanted = query, wanted
         fragment.translated = Translated(query, tuple(outputs))
         fragment.cost, fragment.expected = (
             max(pair, key=lambda each: each.bytes or 0.0)
@@ -255,6 +257,7 @@ def _widen_scan(fragment: TableScan, other: TableScan) -> dict[str, str]:
     if more:
         fragment.columns = (*fragment.columns, *more)
         fragment.schema = pa.schema([*fragment.schema, *(other.schema.field(each) for each in more)])
+        fragment.wanted = fragment.schema
         if fragment.scan is not None:
             fragment.scan.close()
             plan_scan(fragment)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlglot
 
 from federation.planner.nodes import Cost, Fragment, Note, Plan, RuntimeFilter, TableScan
+from federation.progress import Freshness, State
 
 if TYPE_CHECKING:
     from federation.execute import Execution
@@ -17,13 +19,21 @@ SHOWN = 2000  # characters of a request in the text
 
 
 class Explanation:
-    """A plan, and after EXPLAIN ANALYZE what it cost. `scrub` removes secrets from every text."""
+    """A plan, and after EXPLAIN ANALYZE what it cost. `scrub` removes secrets from every text; `freshness` says of
+    fragments by their names where their rows are, or would be, from."""
 
     def __init__(
-        self, plan: Plan, *, scrub: Callable[[str], str], execution: Execution | None = None, rows: int | None = None
+        self,
+        plan: Plan,
+        *,
+        scrub: Callable[[str], str],
+        freshness: Mapping[str, Freshness],
+        execution: Execution | None = None,
+        rows: int | None = None,
     ) -> None:
         self._plan = plan
         self._scrub = scrub
+        self._freshness = freshness
         self._stats = execution.stats() if execution is not None else {}
         self._filtered = execution.filtered if execution is not None else {}
         self._requests = {fragment.name: _requests(fragment) for fragment in plan.fragments}
@@ -73,6 +83,7 @@ class Explanation:
             "notes": [self._note(note) for note in fragment.notes],
             "runtime_filters": [self._filter(fragment, each) for each in fragment.runtime_filters],
             "expected": _expected(fragment.expected),
+            "freshness": _freshness(self._freshness.get(fragment.name)),
         }
         if isinstance(fragment, TableScan):
             made["table"] = fragment.table.name
@@ -109,6 +120,13 @@ def _expected(cost: Cost) -> dict[str, Any] | None:
     return {"rows": cost.rows, "bytes": cost.bytes, "seconds": cost.seconds}
 
 
+def _freshness(found: Freshness | None) -> dict[str, str] | None:
+    if found is None:
+        return None
+    as_of = datetime.datetime.fromtimestamp(found.as_of, datetime.UTC)
+    return {"state": str(found.state), "as_of": as_of.isoformat(timespec="milliseconds")}
+
+
 def _actual(stats: FetchStats) -> dict[str, Any]:
     return {
         "rows": stats.rows,
@@ -137,6 +155,8 @@ def _fragment_lines(fragment: dict[str, Any]) -> list[str]:
     expected, actual = fragment["expected"], fragment.get("actual")
     cost = " (expected rows={rows:.0f} bytes={bytes:.0f} {seconds:.3f} s)".format(**expected) if expected else ""
     cost += " (rows={rows} bytes={bytes} requests={requests} {seconds:.3f} s)".format(**actual) if actual else ""
+    if fragment["freshness"] is not None and fragment["freshness"]["state"] != State.LIVE:
+        cost += " (cached: {state}, as of {as_of})".format(**fragment["freshness"])
     lines = [f"-> {fragment['name']}: {fragment['kind']} on {fragment['source']}{what}{cost}"]
     for each in fragment["runtime_filters"]:
         made = f": {each['made']}" if each["made"] else ""

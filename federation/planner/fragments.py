@@ -63,7 +63,19 @@ class Fragments:
         scan = adapter.plan_query(translated.query, schema)
         if scan is None:
             raise Declined(Reason.DECLINED, source.name)
-        fragment = RemoteQuery(self._name(), source, scan.schema, notes, scan, query=query, translated=translated)
+        read = {table.name for table in query.find_all(exp.Table)}
+        fragment = RemoteQuery(
+            self._name(),
+            source,
+            scan.schema,
+            notes,
+            tuple(table for name, table in self.tables.items() if name in read),
+            schema,
+            scan,
+            query=query,
+            translated=translated,
+            asked=translated.query,
+        )
         self.made.append(fragment)
         return _relation(fragment, columns)
 
@@ -89,6 +101,8 @@ class Fragments:
             table.source,
             schema,
             notes,
+            (table,),
+            schema,
             table=table.table.name,
             columns=tuple(columns),
             conditions=tuple(conditions),
@@ -102,8 +116,8 @@ class Fragments:
 
 def plan_scan(fragment: TableScan, more: Sequence[Predicate] = ()) -> None:
     """Ask the adapter for the scan, now that every predicate is known."""
-    request = ScanRequest(fragment.table, fragment.columns, (*fragment.predicates, *more), fragment.limit)
-    fragment.scan = scan = fragment.source.adapter.plan_scan(request)
+    fragment.request = ScanRequest(fragment.table, fragment.columns, (*fragment.predicates, *more), fragment.limit)
+    fragment.scan = scan = fragment.source.adapter.plan_scan(fragment.request)
     fragment.schema = scan.schema
     for text, predicates in fragment.conditions:
         exact = not any(each in scan.residual for each in predicates)

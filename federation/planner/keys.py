@@ -69,7 +69,7 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
             return ["not made: the adapter declined" for _ in found]
         if fragment.scan is not None:
             fragment.scan.close()
-        fragment.scan = scan
+        fragment.scan, fragment.asked = scan, query
     if fragment.cost.rows is not None:
         fragment.expected = replace(fragment.expected, rows=fragment.cost.rows * left)
     return made

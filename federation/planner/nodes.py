@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import ColumnStatistics, Predicate, Scan, TableName
+from adapters.base import ColumnStatistics, Predicate, Scan, ScanRequest, TableName
 from adapters.duck_types import quoted
 from adapters.sql.dialect import Reason
 from adapters.sql.queries import Translated
-from catalog.model import Source
+from catalog.model import CatalogTable, Source
 
 RELATION = "r"  # what a stage, and the query for keys, call what they read: so equal ones look equal
 
@@ -97,13 +97,16 @@ class RuntimeFilter:
 
 @dataclass
 class Fragment:
-    """What one source is asked for. `name` is how the local query calls it; `schema` is what arrives. The scan of a
-    fragment with a required filter is planned when its keys are known; for others it is planned again then."""
+    """What one source is asked for. `name` is how the local query calls it; `wanted` are the columns that it needs, and
+    `schema` is what arrives of them. The scan of a fragment with a required filter is planned when its keys are known;
+    for others it is planned again then. `tables` are all that it reads."""
 
     name: str
     source: Source
     schema: pa.Schema
     notes: list[Note]
+    tables: tuple[CatalogTable, ...]
+    wanted: pa.Schema
     scan: Scan | None = None
     cost: Cost = Cost()
     expected: Cost = Cost()  # with the runtime filters
@@ -112,20 +115,23 @@ class Fragment:
 
 @dataclass
 class RemoteQuery(Fragment):
-    """An island: a whole query, and what it is in the source's dialect."""
+    """An island: a whole query, and what it is in the source's dialect; `asked` is that with the runtime filters."""
 
     query: exp.Query = field(default_factory=exp.Select)
     translated: Translated = field(default_factory=lambda: Translated(exp.Select(), ()))
+    asked: exp.Query = field(default_factory=exp.Select)
 
 
 @dataclass
 class TableScan(Fragment):
-    """One table of a source, by columns, predicates and a limit."""
+    """One table of a source, by columns, predicates and a limit. `request` is what was planned, with the runtime
+    filters."""
 
     table: TableName = field(default_factory=lambda: TableName("", ""))
     columns: tuple[str, ...] = ()
     conditions: tuple[tuple[str, tuple[Predicate, ...]], ...] = ()  # as written, and as predicates
     limit: int | None = None
+    request: ScanRequest = field(default_factory=lambda: ScanRequest(TableName("", ""), ()))
 
     @property
     def predicates(self) -> tuple[Predicate, ...]:

@@ -283,16 +283,11 @@ def test_what_is_not_built_yet_is_refused_not_ignored(tmp_path: Path) -> None:
     text = """
     [sources.a]
     adapter = "memory"
-    cache = { ttl = "10m" }
-    [tables."a.b"]
-    cache = { ttl = "30s" }
     [roles.analyst]
     grants = ["a.*"]
     """
     assert faults_of(tmp_path, text) == [
         ("roles: roles are not supported yet", "remove the key"),
-        ("sources.a.cache: cache settings are not supported yet", "remove the key"),
-        ('tables."a.b".cache: cache settings are not supported yet', "remove the key"),
     ]
 
 

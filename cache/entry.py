@@ -1,0 +1,42 @@
+"""What the index says of one fragment, and how it is written there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from cache.payload import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`as_of` is when the source was asked, in seconds of the epoch: the rows are what it held then or later. `seconds`
+    is how long it took. `tables` are the full names of all that were read. `boot` names the run of the machine in which
+    the file was written."""
+
+    digest: str
+    source: str
+    tables: tuple[str, ...]
+    as_of: float
+    seconds: float
+    rows: int
+    file: str
+    written: Written
+    boot: str
+
+    @property
+    def bytes(self) -> int:
+        """On disk, which is about what the rows take in memory."""
+        return self.written.bytes
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def read_entry(text: object) -> Entry | None:
+    """None for what is not ours."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else {}
+        return Entry(**found | {"tables": tuple(found["tables"]), "written": Written(**found["written"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,152 @@
+"""The rows of one fragment in one file: an Arrow IPC stream, as long as the index says.
+
+A file is written under a name of its own and renamed when it is whole. It never changes after that, so that whoever has
+mapped it into memory reads on, even when it has been removed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+from io import IOBase
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+
+JOINED_ROWS = 65_536  # smaller batches are put together
+JOINED_BYTES = 4 << 20
+_CHECKED_BYTES = 8 << 20  # at once
+_OPTIONS = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)  # type: ignore[attr-defined, call-arg]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file is known by. `modified` is in nanoseconds."""
+
+    bytes: int
+    checksum: int
+    modified: int
+
+
+class TooLarge(Exception):
+    """The fragment takes more than may be kept."""
+
+
+class PayloadWriter:
+    """Thread-safe. Everything raises OSError when the disk has no room, and TooLarge beyond `most_bytes`."""
+
+    def __init__(self, path: Path, schema: pa.Schema, most_bytes: int) -> None:
+        self.path = path
+        self.rows = 0
+        self._lock = threading.Lock()
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
+        # Batches may differ in their dictionaries, which joining would have to bring together.
+        self._joins = len(schema) > 0 and not any(pa.types.is_dictionary(type_) for type_ in schema.types)
+        self._sink = _Sink(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), most_bytes)
+        self._stream = pa.ipc.new_stream(pa.PythonFile(cast(IOBase, self._sink), mode="w"), schema)
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        with self._lock:
+            if not self._sink.open:
+                return  # another thread has discarded it
+            self.rows += batch.num_rows
+            self._waiting.append(batch)
+            self._waiting_rows += batch.num_rows
+            self._waiting_bytes += batch.nbytes
+            if not self._joins or self._waiting_rows >= JOINED_ROWS or self._waiting_bytes >= JOINED_BYTES:
+                self._flush()
+
+    def finish(self) -> Written:
+        """The file is whole."""
+        with self._lock:
+            self._flush()
+            self._stream.close()
+            modified = os.fstat(self._sink.descriptor).st_mtime_ns
+            self._sink.end()
+            return Written(self._sink.bytes, self._sink.checksum, modified)
+
+    def discard(self) -> None:
+        """Nothing is left of it. Idempotent; a file that is finished is not touched."""
+        with self._lock:
+            self._waiting.clear()
+            if self._sink.end():
+                self.path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._waiting_rows = self._waiting_bytes = 0
+        if len(waiting) > 1:
+            waiting = pa.Table.from_batches(waiting).combine_chunks().to_batches()
+        for batch in waiting:
+            self._stream.write_batch(batch)
+
+
+class _Sink:
+    """What Arrow writes to."""
+
+    closed = False
+
+    def __init__(self, descriptor: int, most_bytes: int) -> None:
+        self.descriptor = descriptor
+        self.bytes = 0
+        self.checksum = 0
+        self._most_bytes = most_bytes
+        self.open = True
+
+    def write(self, data: bytes) -> int:
+        if self.bytes + len(data) > self._most_bytes:
+            raise TooLarge(f"it has more than {self._most_bytes} bytes")
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
+        self.checksum = zlib.crc32(data, self.checksum)
+        self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """`end` does it."""
+
+    def end(self) -> bool:
+        """Close the file; whether it was open."""
+        if not self.open:
+            return False
+        self.open = False
+        os.close(self.descriptor)
+        return True
+
+
+def open_payload(path: Path, written: Written, *, trusted: bool) -> pa.RecordBatchReader | None:
+    """The batches, mapped into memory; None for a file that is not what was written. The bytes themselves are looked at
+    unless the file is `trusted`. Raises OSError for one that is gone."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_size != written.bytes:
+            return None
+        if not (trusted and found.st_mtime_ns == written.modified) and _checksum(descriptor) != written.checksum:
+            return None
+        os.utime(descriptor, ns=(time.time_ns(), found.st_mtime_ns))  # the last use, which eviction goes by
+        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+    try:
+        return pa.ipc.open_stream(pa.py_buffer(mapped), options=_OPTIONS)
+    except pa.ArrowException:
+        return None
+
+
+def _checksum(descriptor: int) -> int:
+    checksum, at = 0, 0
+    while data := os.pread(descriptor, _CHECKED_BYTES, at):
+        checksum = zlib.crc32(data, checksum)
+        at += len(data)
+    return checksum

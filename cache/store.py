@@ -1,0 +1,258 @@
+"""Fragments on disk: an index by key, and one payload file for each. Several processes may share the folder.
+
+1. `look` finds the entry of a key, `open` its batches. What does not fit together is a miss.
+2. `record` makes its caller the one who fetches a key, until the recording ends. Nobody else gets one meanwhile, in any
+   process; the lock ends with the process that has it.
+3. A recording writes to a file of its own. At its end the file is renamed, then entered into the index; only then can
+   it be found.
+4. What no entry names and nobody is writing is removed by the next process that opens the folder.
+
+Nothing here fails a query: what the disk refuses is logged, and is not kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from cache.entry import Entry, read_entry
+from cache.eviction import SHARE, victims
+from cache.folder import Folder, this_boot
+from cache.index import FAILURES, Index, is_busy, open_index
+from cache.keys import FragmentKey
+from cache.locks import FileLock, idle
+from cache.payload import PayloadWriter, TooLarge, Written, open_payload
+from cache.recording import Recording, Waiters
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 10 << 30
+#: Counts up whenever what is on disk means something else: the layout, the keys, how adapters read.
+FORMAT = 1
+_LOCK_SECONDS = 2.0
+_ENTRY, _BYTES = "entry ", "bytes "  # an entry by its digest; the bytes of a source's entries
+_ALL = ""  # the source that stands for all of them
+
+
+class Store:
+    """Thread-safe. `clock` gives seconds of the epoch. A folder that cannot be used keeps nothing."""
+
+    def __init__(self, root: Path, *, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.waiters = Waiters()
+        self.salt = b""
+        self._root = root
+        self._most_bytes = most_bytes
+        self._boot = this_boot()
+        self._verified: set[tuple[str, int]] = set()
+        self._complained = False
+        self._folder: Folder | None = None
+        self._index: Index | None = None
+        try:
+            self._folder = Folder(root, f"{FORMAT}-{version('federation')}")
+            try:
+                self._open(self._folder)
+            except FAILURES as exc:
+                if is_busy(exc) or not self._folder.clear():
+                    raise
+                self._open(self._folder)
+        except FAILURES as exc:
+            self._complain(exc)
+            self.close()
+
+    def close(self) -> None:
+        """Idempotent. Recordings that have not ended are not kept."""
+        index, self._index = self._index, None
+        if index is not None:
+            with suppress(*FAILURES):
+                index.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def look(self, key: FragmentKey) -> Entry | None:
+        if self._index is None:
+            return None
+        try:
+            return self._read(self._index, key.digest)
+        except FAILURES as exc:
+            self._complain(exc)
+            return None
+
+    def open(self, entry: Entry) -> pa.RecordBatchReader | None:
+        """The batches, mapped into memory; None when they are gone or not what was written, and then the entry is as
+        well."""
+        known = (entry.file, entry.written.modified)
+        trusted = entry.boot == self._boot or known in self._verified
+        try:
+            reader = open_payload(self._path(entry.file), entry.written, trusted=trusted)
+        except OSError:
+            reader = None
+        if reader is None:
+            self.remove(entry)
+        else:
+            self._verified.add(known)
+        return reader
+
+    def entries(self) -> Iterator[Entry]:
+        """All that can be found now."""
+        if self._index is not None:
+            yield from self._entries(self._index)
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def record(
+        self, key: FragmentKey, schema: pa.Schema, tables: tuple[str, ...], most_bytes: int | None = None
+    ) -> Recording | None:
+        """The turn to fetch `key`, and the way to keep what comes; None while another has it. `schema` is what will
+        arrive, `most_bytes` what the fragments of the source may take together."""
+        lock = writer = None
+        limit = min(most_bytes or self._most_bytes, self._most_bytes)
+        enter = partial(self._enter, key, tables, self.clock(), limit)
+        if self._index is not None:
+            try:
+                lock = FileLock.attempt(self._lock_path(key.digest))
+                if lock is None:
+                    return None
+                path = self._path(f"{key.digest}.{secrets.token_hex(8)}.part")
+                writer = PayloadWriter(path, schema, limit)
+            except FAILURES as exc:
+                self._complain(exc)
+        return Recording(lock, writer, enter, partial(self.waiters.fail, key.digest), self._complain)
+
+    def idle(self, key: FragmentKey) -> float:
+        """Seconds since whoever has the turn to fetch `key` gave a sign of life."""
+        return idle(self._lock_path(key.digest))
+
+    def remove(self, entry: Entry) -> None:
+        """Nothing happens to a newer entry of the same key."""
+        if self._index is None:
+            return
+        try:
+            with self._index.transact():
+                found = self._read(self._index, entry.digest)
+                if found is not None and found.file == entry.file:
+                    self._index.delete(_ENTRY + entry.digest)
+                    self._count(self._index, entry.source, -entry.bytes)
+            self._path(entry.file).unlink(missing_ok=True)
+        except FAILURES as exc:
+            self._complain(exc)
+
+    def _enter(
+        self,
+        key: FragmentKey,
+        tables: tuple[str, ...],
+        as_of: float,
+        limit: int,
+        writer: PayloadWriter,
+        written: Written,
+        seconds: float,
+    ) -> None:
+        path = writer.path.with_suffix(".arrow")
+        writer.path.rename(path)
+        entry = Entry(key.digest, key.source, tables, as_of, seconds, writer.rows, path.name, written, self._boot)
+        index = self._index
+        if index is None:
+            path.unlink()
+            return
+        try:
+            with index.transact():
+                before = self._read(index, key.digest)
+                index.set(_ENTRY + key.digest, entry.to_text())
+                self._count(index, key.source, entry.bytes - (before.bytes if before is not None else 0))
+        except FAILURES:
+            path.unlink()
+            raise
+        if before is not None:
+            self._path(before.file).unlink(missing_ok=True)
+        self._make_room(index, _ALL, self._most_bytes)
+        self._make_room(index, key.source, limit)
+
+    def _make_room(self, index: Index, source: str, limit: int) -> None:
+        excess = index.get(_BYTES + source, 0) - limit
+        if excess <= 0:
+            return
+        used = []
+        for entry in self._entries(index):
+            if source in (_ALL, entry.source):
+                with suppress(OSError):
+                    used.append((entry, self._path(entry.file).stat().st_atime))
+        for entry in victims(used, time.time(), excess + (1 - SHARE) * limit):
+            self.remove(entry)
+
+    # --- the index ----------------------------------------------------------------------------------------------
+
+    def _open(self, folder: Folder) -> None:
+        index = open_index(folder.path, most_bytes=None, seconds=_LOCK_SECONDS)
+        index.add("salt", os.urandom(16))
+        self.salt = index.get("salt")
+        self._sweep(index)
+        self._index = index
+
+    def _sweep(self, index: Index) -> None:
+        """Remove what was left by processes that ended in the middle, and count anew what is there."""
+        sizes = {_ALL: 0}
+        kept = set()
+        with index.transact():  # so that what it names has been renamed before
+            names = {path.name for path in self._folder_path.iterdir()}
+            for entry in list(self._entries(index)):
+                if entry.file not in names:
+                    index.delete(_ENTRY + entry.digest)
+                    continue
+                kept.add(entry.file)
+                for source in (_ALL, entry.source):
+                    sizes[source] = sizes.get(source, 0) + entry.bytes
+            for source, size in sizes.items():
+                index.set(_BYTES + source, size)
+        for name in names - kept:
+            digest, _, rest = name.partition(".")
+            lock = FileLock.attempt(self._lock_path(digest)) if rest.endswith(("lock", "part", "arrow")) else None
+            if lock is not None:  # nobody writes it; if somebody just did, it has its entry by now
+                found = self._read(index, digest)
+                if found is None or found.file != name:
+                    self._path(name).unlink(missing_ok=True)
+                lock.release()
+
+    def _entries(self, index: Index) -> Iterator[Entry]:
+        for key in list(index.iterkeys()):
+            if isinstance(key, str) and key.startswith(_ENTRY):
+                entry = read_entry(index.get(key))
+                if entry is not None:
+                    yield entry
+
+    def _read(self, index: Index, digest: str) -> Entry | None:
+        return read_entry(index.get(_ENTRY + digest))
+
+    def _count(self, index: Index, source: str, more: int) -> None:
+        for each in (_ALL, source):
+            index.incr(_BYTES + each, more)
+
+    # --- the folder ---------------------------------------------------------------------------------------------
+
+    @property
+    def _folder_path(self) -> Path:
+        assert self._folder is not None
+        return self._folder.path
+
+    def _path(self, name: str) -> Path:
+        return self._folder_path / name
+
+    def _lock_path(self, digest: str) -> Path:
+        return self._folder_path / f"{digest}.lock"
+
+    def _complain(self, exc: Exception) -> None:
+        if isinstance(exc, TooLarge):
+            log.info("a fragment is not kept: %s", exc)
+        elif not self._complained:
+            self._complained = True
+            log.warning("fragments are not kept in %s: %s", self._root, exc)

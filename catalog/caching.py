@@ -1,0 +1,49 @@
+"""`cache = { ttl = "10m", … }` of a source or a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from catalog.model import CachePolicy
+from catalog.values import Section
+
+TABLE_CACHE_KEYS = ("ttl", "stale_while_revalidate", "stale_if_error")
+SOURCE_CACHE_KEYS = (*TABLE_CACHE_KEYS, "max_size", "native_queries")
+_EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'
+
+
+def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool = False) -> CachePolicy | None:
+    """What the section says of caching; None where it says nothing. What a `table` does not say is as its source has
+    it."""
+    value = section.values.get("cache")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        section.fault("cache", "this must be a table", _EXAMPLE)
+        return None
+    inner = Section(section.file, f"{section.path}.cache", value, section.faults)
+    inner.reject_unknown(TABLE_CACHE_KEYS if table else SOURCE_CACHE_KEYS)
+    if "ttl" not in value and of_source is None:
+        inner.fault("ttl", "this key is missing", _EXAMPLE)
+    base = of_source or CachePolicy()
+    ttl, while_revalidate, if_error = (inner.duration(key, zero=True) for key in TABLE_CACHE_KEYS)
+    return CachePolicy(
+        base.ttl if ttl is None else ttl,
+        base.stale_while_revalidate if while_revalidate is None else while_revalidate,
+        base.stale_if_error if if_error is None else if_error,
+        inner.bytes("max_size") or base.max_bytes,
+        inner.flag("native_queries") or base.native_queries,
+    )
+
+
+def strictest(policies: list[CachePolicy | None]) -> CachePolicy | None:
+    """Of what is read from several tables of one source; None where one of them is not cached."""
+    known = [each for each in policies if each is not None and each.ttl > 0]
+    if not known or len(known) < len(policies):
+        return None
+    return replace(
+        known[0],
+        ttl=min(each.ttl for each in known),
+        stale_while_revalidate=min(each.stale_while_revalidate for each in known),
+        stale_if_error=min(each.stale_if_error for each in known),
+    )
