@@ -16,7 +16,7 @@ test: lint .venv/.servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: lint .venv/.servers
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

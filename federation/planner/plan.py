@@ -72,11 +72,9 @@ def _quickest(
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
-    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS:
+    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not _hash_joined(kept):
         return best
     for less in _LESS:
-        if Optimization.JOIN_PUSHDOWN in less and not _hash_joined(kept):
-            continue
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )

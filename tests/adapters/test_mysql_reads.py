@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
@@ -13,8 +13,8 @@ from adapters.base import CancelToken
 from adapters.errors import CardinalityViolation, QueryTimeout, SourceUnavailable
 from adapters.mysql import MySQLAdapter
 from tests.adapters.mysql_islands import island, read
-from tests.adapters.oracle import run_bounded
 from tests.servers import Server, start_mariadb
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def statements(server: Server) -> list[str]:
     return [line for line in text.splitlines() if "PROCESSLIST" not in line]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    gone = threading.Event()
-    run_bounded(lambda: all(condition() or gone.wait(0.02) for _ in iter(lambda: not condition(), False)))
-    assert condition()
+def one_busy(server: Server) -> str:
+    """The connection that runs a statement. The list of processes leaves out what is changing just then."""
+    (line,) = eventually(lambda: statements(server))
+    return line.split("\t")[0]
 
 
 # --- long reads -------------------------------------------------------------------------------------------------
@@ -92,11 +92,11 @@ def test_a_cancel_reaches_the_server(mariadb_server: Server, adapter: MySQLAdapt
 
     reader = threading.Thread(target=run, daemon=True)
     reader.start()
-    wait_until(lambda: any("SLEEP(3600)" in each for each in statements(mariadb_server)))
+    eventually(lambda: any("SLEEP(3600)" in each for each in statements(mariadb_server)))
     cancel.cancel(cause)
     reader.join(60)
     assert failures == [cause]
-    wait_until(lambda: not statements(mariadb_server))
+    eventually(lambda: not statements(mariadb_server))
     assert read(adapter, "SELECT 1 AS a", a=pa.int64()).num_rows == 1
 
 
@@ -104,18 +104,17 @@ def test_an_abandoned_read_ends_at_the_server(mariadb_server: Server, adapter: M
     text = "SELECT a.seq AS n FROM seq_1_to_10000000 AS a, seq_1_to_1000 AS b"
     reader = adapter.read(island(adapter, text, n=pa.int64()), CancelToken())
     assert reader.read_next_batch().num_rows
-    assert any("seq_1_to_10000000" in each for each in statements(mariadb_server))
+    eventually(lambda: any("seq_1_to_10000000" in each for each in statements(mariadb_server)))
     del reader
     gc.collect()
-    wait_until(lambda: not statements(mariadb_server))
+    eventually(lambda: not statements(mariadb_server))
 
 
 def test_a_connection_killed_during_the_read(mariadb_server: Server, adapter: MySQLAdapter) -> None:
     text = "SELECT a.seq AS n FROM seq_1_to_10000000 AS a, seq_1_to_1000 AS b"
     reader = adapter.read(island(adapter, text, n=pa.int64()), CancelToken())
     reader.read_next_batch()
-    (busy,) = [each.split("\t")[0] for each in statements(mariadb_server)]
-    mariadb_server.run(f"KILL {busy}")
+    mariadb_server.run(f"KILL {one_busy(mariadb_server)}")
     with pytest.raises(SourceUnavailable) as caught:
         for _ in reader:
             pass
@@ -130,8 +129,7 @@ def test_a_query_killed_at_the_server(mariadb_server: Server, adapter: MySQLAdap
         CancelToken(),
     )
     reader.read_next_batch()
-    (busy,) = [each.split("\t")[0] for each in statements(mariadb_server)]
-    mariadb_server.run(f"KILL QUERY {busy}")
+    mariadb_server.run(f"KILL QUERY {one_busy(mariadb_server)}")
     with pytest.raises(SourceUnavailable):
         for _ in reader:
             pass
@@ -149,7 +147,7 @@ def test_an_error_in_the_middle_of_the_rows(adapter: MySQLAdapter) -> None:
 def test_an_idle_connection_that_the_server_closed_is_replaced(mariadb_server: Server, adapter: MySQLAdapter) -> None:
     own = read(adapter, "SELECT CONNECTION_ID() AS a", a=pa.int64()).column("a")[0].as_py()
     mariadb_server.run(f"KILL {own}")
-    wait_until(lambda: f"{own}" not in mariadb_server.run("SELECT ID FROM information_schema.PROCESSLIST").split())
+    eventually(lambda: f"{own}" not in mariadb_server.run("SELECT ID FROM information_schema.PROCESSLIST").split())
     assert read(adapter, "SELECT CONNECTION_ID() AS a", a=pa.int64()).column("a")[0].as_py() != own
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -17,6 +16,7 @@ from adapters.errors import ConversionError, Error, QueryCancelled, QueryTimeout
 from adapters.postgres import PostgresAdapter
 from tests.adapters.oracle import read_all, run_bounded
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 BIG = TableName("public", "big")
 ROWS = 40_000
@@ -53,13 +53,6 @@ def island(adapter: PostgresAdapter, sql: str, **types: pa.DataType) -> Scan:
     scan = adapter.plan_query(query, pa.schema(types))
     assert scan is not None
     return scan
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def backends(uri: str, state: str) -> int:

@@ -31,7 +31,7 @@ from adapters.errors import (
 from adapters.sqlite import SQLiteAdapter
 from tests.adapters.oracle import read_all, run_bounded
 from tests.adapters.sqlite_files import create_numbers, main, plan, read, write
-from tests.faults.world import SECONDS, eventually
+from tests.waiting import SECONDS, eventually
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_process_that_died_while_idle_is_replaced(path: Path, adapter: SQLiteA
         assert read_all(adapter, plan(adapter, ordered, a=pa.int64())).num_rows == 1
         for worker in workers(path):
             os.kill(worker, signal.SIGKILL)
-        eventually(lambda: not workers(path))
+            os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     assert list(adapter.list_tables()) == [main("t")]
 
 

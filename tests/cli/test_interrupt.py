@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.servers import Server
+from tests.waiting import eventually
 
 RUNNING = """SELECT count(*) FROM pg_stat_activity
     WHERE state = 'active' AND query LIKE '%interrupted%' AND pid <> pg_backend_pid()"""
@@ -36,18 +36,15 @@ def test_ctrl_c_ends_the_statement_at_the_server(postgres_server: Server, postgr
     with subprocess.Popen(
         [sys.executable, "-m", "federation", "query", "-c", str(postgres_catalog), sql], stderr=subprocess.PIPE
     ) as process:
-        while running(postgres_server) == 0:
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        try:
+            eventually(lambda: process.poll() is None and running(postgres_server) > 0)
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         errors = process.stderr.read().decode()
         assert process.wait(60) == 130
     assert errors.startswith("ERROR 57014")
-    deadline = time.monotonic() + 30
-    while running(postgres_server):
-        assert time.monotonic() < deadline, "the statement goes on at the server"
-        time.sleep(0.05)
+    eventually(lambda: running(postgres_server) == 0)
 
 
 def peak_kilobytes(catalog: Path, form: str, rows: int) -> int:

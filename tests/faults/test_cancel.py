@@ -17,7 +17,8 @@ import federation
 from adapters.errors import Error, QueryCancelled, QueryTimeout
 from federation.engine import Engine, Result
 from tests.adapters.rest_server import RestServer
-from tests.faults.world import ROWS, SECONDS, eventually, fetching, rows_of, running, sessions
+from tests.faults.world import ROWS, fetching, rows_of, running, sessions
+from tests.waiting import SECONDS, eventually
 
 # What each server is busy with when the query ends: sending rows, or keeping its reader waiting.
 SENDING = {

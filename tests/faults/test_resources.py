@@ -13,8 +13,9 @@ import pytest
 from adapters.errors import QueryCancelled, SourceUnavailable
 from federation.engine import Engine
 from tests.adapters.rest_server import RestServer
-from tests.faults.world import ROWS, catalog_of, engine_over, eventually, rows_of, running, sessions, source
+from tests.faults.world import ROWS, catalog_of, engine_over, rows_of, running, sessions, source
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 MILLIONS = 4_000_000
 # Rows and the growth of the peak, in MiB, since a first small query had loaded everything.

@@ -14,8 +14,9 @@ import pytest
 import federation.fetch
 from adapters.errors import QueryCancelled, SourceUnavailable
 from federation.engine import Engine, Result
-from tests.faults.world import ROWS, engine_over, eventually, fetching, rows_of, source
+from tests.faults.world import ROWS, engine_over, fetching, rows_of, source
 from tests.servers import Server, start_mariadb, start_postgres
+from tests.waiting import eventually
 
 SETUP = {
     "postgres": f"""

@@ -12,7 +12,8 @@ import federation.fetch
 from adapters.errors import QueryCancelled
 from federation.engine import Engine
 from tests.adapters.rest_server import TOKEN, RestServer
-from tests.faults.world import REST, ROWS, SECONDS, engine_over, eventually, fetching, rows_of, running, source
+from tests.faults.world import REST, ROWS, engine_over, fetching, rows_of, running, source
+from tests.waiting import SECONDS, eventually
 
 
 @pytest.fixture(autouse=True)

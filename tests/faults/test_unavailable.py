@@ -15,7 +15,8 @@ from adapters.errors import QueryCancelled, SourceUnavailable
 from federation.engine import Engine
 from tests.adapters.rest_server import TOKEN
 from tests.faults.proxy import Proxy
-from tests.faults.world import REST, ROWS, SECONDS, engine_over, eventually, fetching, rows_of, source
+from tests.faults.world import REST, ROWS, engine_over, fetching, rows_of, source
+from tests.waiting import SECONDS, eventually
 
 COUNT = "SELECT count(*) FROM far.numbers"
 NEAR = "SELECT count(*) FROM lite.numbers"

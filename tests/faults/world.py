@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from tests.servers import run_sql
 
 ROWS = 20_000
 PADDING = 200
-SECONDS = 60.0  # the end of every wait for something that must happen
 FILL = "CREATE TABLE numbers (id int, name varchar(20), pad text)"
 POSTGRES = f"""
 {FILL};
@@ -98,13 +96,6 @@ def rows_of(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
     with engine.query(sql) as result:
         table = result.read_all()
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-
-
-def eventually(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def running(uri: str) -> list[str]:
