@@ -15,6 +15,7 @@ from federation.pgwire.copy_options import CopyOptions, read_copy_options
 from federation.pgwire.encoder import ROWS
 from federation.pgwire.style import Style
 from federation.pgwire.types import INT4, TEXT, TIMESTAMP, PgType
+from tests.pgwire.values import copy_messages
 
 TEXTS = [
     "a",
@@ -128,18 +129,7 @@ def of_ours(options: CopyOptions, batches: list[pa.RecordBatch]) -> list[bytes]:
     schema = batches[0].schema
     encoder = CopyEncoder(schema, [TYPES[SCHEMA.names.index(name)] for name in schema.names], options, Style())
     stream = encoder.header() + b"".join(buffer for each in batches for buffer in encoder.encode(each))
-    return messages(stream + encoder.trailer())
-
-
-def messages(stream: bytes) -> list[bytes]:
-    found, at = [], 0
-    while at < len(stream):
-        assert stream[at : at + 1] == b"d"
-        end = at + 1 + int.from_bytes(stream[at + 1 : at + 5], "big")
-        found.append(stream[at + 5 : end])
-        at = end
-    assert at == len(stream)
-    return found
+    return copy_messages(stream + encoder.trailer())
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -191,4 +181,4 @@ def test_more_rows_than_one_buffer_has_keep_their_order() -> None:
     encoder = CopyEncoder(table.schema, [PgType(INT4, 4)], CopyOptions(), Style())
     buffers = encoder.encode(table)
     assert len(buffers) == 3
-    assert messages(b"".join(buffers)) == [b"%d\n" % n for n in range(rows)]
+    assert copy_messages(b"".join(buffers)) == [b"%d\n" % n for n in range(rows)]

@@ -60,3 +60,15 @@ def data_rows(stream: bytes) -> list[Row]:
         assert at == end
         rows.append(tuple(row))
     return rows
+
+
+def copy_messages(stream: bytes) -> list[bytes]:
+    """What is in each CopyData message."""
+    found, at = [], 0
+    while at < len(stream):
+        assert stream[at : at + 1] == b"d"
+        end = at + 1 + int.from_bytes(stream[at + 1 : at + 5], "big")
+        found.append(stream[at + 5 : end])
+        at = end
+    assert at == len(stream)
+    return found
