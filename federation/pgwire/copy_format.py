@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from adapters.errors import ColumnNotFound
 from federation.pgwire.columns import column_encoders
 from federation.pgwire.copy_options import CopyOptions
 from federation.pgwire.encoder import binary_rows, message_length, slices
-from federation.pgwire.segments import Column, Mask, Numbers, Part, Values, data_of, join, lengths, pc, varying
+from federation.pgwire.segments import Column, Numbers, Part, Values, data_of, join, lengths, pc, varying
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
 
@@ -42,21 +42,19 @@ class CopyEncoder:
         names = [Column(_name(name), None) for name in self._names]
         return bytes(self._lines(names, 1, forced=False))
 
-    def encode(self, batch: pa.RecordBatch) -> list[memoryview | bytes]:
-        """The messages of a batch, in buffers that hold whole ones. Raises RowTooLong."""
-        buffers: list[memoryview | bytes] = []
+    def encode(self, batch: pa.RecordBatch) -> Iterator[memoryview | bytes]:
+        """As RowEncoder.encode."""
         if self._pending and batch.num_rows:
             first = binary_rows(_TAG, self._columns, batch.slice(0, 1))
-            buffers.append(_message(self._pending + bytes(first[5:])))
+            yield _message(self._pending + bytes(first[5:]))
             self._pending = b""
             batch = batch.slice(1)
         for part in slices(batch):
             if self._binary:
-                buffers.append(binary_rows(_TAG, self._columns, part))
+                yield binary_rows(_TAG, self._columns, part)
             else:
                 columns = [encode(array) for encode, array in zip(self._columns, part.columns, strict=True)]
-                buffers.append(self._lines(columns, part.num_rows, forced=True))
-        return buffers
+                yield self._lines(columns, part.num_rows, forced=True)
 
     def trailer(self) -> bytes:
         """What ends the binary format."""
@@ -128,6 +126,5 @@ def _quoted(values: Values, options: CopyOptions, forced: bool, alone: bool) -> 
 
 def _present(values: Values, sought: set[bytes]) -> set[bytes]:
     """Which of some bytes there are anywhere in a column."""
-    data = values.reshape(-1) if isinstance(values, np.ndarray) else np.frombuffer(data_of(values), np.uint8)
-    found: Mask = np.bincount(data, minlength=256) > 0
-    return {each for each in sought if found[ord(each)]}
+    data = values.tobytes() if isinstance(values, np.ndarray) else data_of(values).tobytes()
+    return {each for each in sought if each in data}

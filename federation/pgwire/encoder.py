@@ -31,9 +31,11 @@ class RowEncoder:
     def __init__(self, schema: pa.Schema, types: Sequence[PgType], formats: Sequence[int], style: Style) -> None:
         self._columns = column_encoders(schema, types, formats, style)
 
-    def encode(self, batch: pa.RecordBatch) -> list[memoryview]:
-        """The messages of a batch, in buffers that hold whole ones. Raises RowTooLong."""
-        return [binary_rows(b"D", self._columns, part) for part in slices(batch)]
+    def encode(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        """The messages of a batch, in buffers that hold whole ones, each made when it is asked for. Raises RowTooLong,
+        and DataError for a value that its type in PostgreSQL cannot hold."""
+        for part in slices(batch):
+            yield binary_rows(b"D", self._columns, part)
 
 
 def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

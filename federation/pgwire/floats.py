@@ -1,8 +1,8 @@
 """Floating-point numbers as PostgreSQL writes them: the shortest text that reads back equal.
 
-Arrow writes the same digits. What differs is done value by value: names of what is not a number, an exponent from 10^15
-(of float4 from 10^6) and below 10^-4, and large numbers whose shortest text lies exactly between two floats, which
-PostgreSQL does not use.
+Arrow writes the same digits, with an exponent from 10^10 and below 10^-5, where PostgreSQL has one from 10^15 (for
+float4 from 10^6) and below 10^-4. Where they differ it is done value by value, as are the names of what is not a
+number, and large numbers whose shortest text lies exactly between two floats, which PostgreSQL does not use.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from federation.pgwire.segments import Array, Mask, Numbers, Values, as_binary, numbers, pc
+from federation.pgwire.segments import Array, Numbers, Values, array_of, as_binary, numbers, pc
 from federation.pgwire.style import Style
 
 _SMALLEST_PLAIN = 1e-4
-_MOST_DIGITS = {"f4": 9, "f8": 17}
+_PLAIN = {"f4": 1e6, "f8": 1e10}  # Arrow and PostgreSQL use no exponent below
 _MANTISSA = {"f4": 24, "f8": 53}
 _ROUND = {"f4": 1e20, "f8": 1e40}  # no float beyond it is half way between two others of that few digits
 
@@ -37,17 +37,16 @@ def _text(array: Array, style: Style, kind: str, digits: int) -> Values:
         precision = max(digits + style.extra_float_digits, 1)
         return _each(values, lambda value: f"{value:.{precision}g}")
     size = np.abs(values)
-    plain = (size >= _SMALLEST_PLAIN) & (size < (1e14 if kind == "f8" else 1e6)) | (size == 0)
-    if kind == "f8":
-        plain |= (size >= 1e15) & (size < 2.0**54)
     texts = as_binary(array.cast(pa.string()))
-    if plain.all():
+    other = ~((size >= _SMALLEST_PLAIN) & (size < _PLAIN[kind]) | (size == 0))
+    if kind == "f8" and other.any():
+        whole = other & (size < 1e15) & (values == np.rint(values))
+        digits = array_of(pa.int64(), values[whole].astype(np.int64)).cast(pa.string())
+        texts = pc.replace_with_mask(texts, pa.array(whole), as_binary(digits))
+        other &= ~whole
+    if not other.any():
         return texts
-    return _replaced(texts, ~plain, values, lambda value: _shortest(value, kind))
-
-
-def _replaced(texts: Array, where: Mask, values: Numbers, text: Callable[[float], str]) -> Values:
-    return pc.replace_with_mask(texts, pa.array(where), _each(values[where], text))
+    return pc.replace_with_mask(texts, pa.array(other), _each(values[other], lambda value: _shortest(value, kind)))
 
 
 def _each(values: Numbers, text: Callable[[float], str]) -> Array:
@@ -59,16 +58,20 @@ def _name(value: float) -> str:
 
 
 def _shortest(value: float, kind: str) -> str:
-    """Of what Arrow writes in another way."""
-    text = repr(value) if kind == "f8" else np.format_float_scientific(np.float32(value), trim="-", exp_digits=2)
     if kind == "f8" and 1 <= abs(value) < 1e15:
-        return text.removesuffix(".0")
+        return repr(value)  # has an exponent from 10^16
+    text = repr(value) if kind == "f8" else _scientific(str(np.float32(value)))
     if 2.0 ** (_MANTISSA[kind] + 1) <= abs(value) < _ROUND[kind]:
-        for digits in range(len(text.partition("e")[0].replace(".", "").lstrip("-")), _MOST_DIGITS[kind] + 1):
-            text = f"{value:.{digits - 1}e}"
-            if _is_inside(text, value, kind):
-                break
-    return text
+        digits = len(text.partition("e")[0].replace(".", "").lstrip("-"))
+        while not _is_inside(text, value, kind):
+            text = f"{value:.{digits}e}"
+            digits += 1
+    return text if "e" in text else _scientific(text)
+
+
+def _scientific(text: str) -> str:
+    mantissa, _, exponent = f"{Decimal(text).normalize():e}".partition("e")
+    return f"{mantissa}e{int(exponent):+03}"
 
 
 def _is_inside(text: str, value: float, kind: str) -> bool:

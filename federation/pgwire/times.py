@@ -6,7 +6,6 @@ The years 1 to 9999 are written by Arrow, whole columns at once; what is beyond,
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from federation.pgwire.segments import (
     array_of,
     as_binary,
     big_endian,
-    compacted,
     data_of,
     join,
     numbers,
@@ -42,6 +40,8 @@ _EPOCH = datetime.date(1970, 1, 1)
 _FIRST_DAY = (datetime.date.min - _EPOCH).days
 _LAST_DAY = (datetime.date.max - _EPOCH).days
 _DAYS_IN_400_YEARS = 146_097
+_TIMESTAMPS = (pa.timestamp("us"), pa.timestamp("s"), np.int64)
+_TIMES = (pa.time64("us"), pa.time32("s"), np.int32)
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -52,7 +52,7 @@ class DatetimeOverflow(DataError, sqlstate="22008"):
 def date_text(array: Array, _style: Style) -> Values:
     days = _days(array)
     far = (days < _FIRST_DAY) | (days > _LAST_DAY)
-    near = _texts(np.where(far, 0, days).astype(np.int32), pa.date32())
+    near = _same_width(array_of(pa.date32(), np.where(far, 0, days).astype(np.int32)))
     if not far.any():
         return near
     return _with_far(near, far, [_far_text(int(day), None, "") for day in days[far]])
@@ -68,17 +68,10 @@ def date_binary(array: Array) -> Matrix:
 
 
 def time_text(array: Array, _style: Style) -> Values:
-    return _with_fraction(_microseconds(array), _clock)
-
-
-def _clock(seconds: Numbers) -> Matrix:
-    """HH:MM:SS, up to 24:00:00."""
-    made = np.full((len(seconds), 8), ord(":"), np.uint8)
-    parts = (seconds // 3600, seconds // 60 % 60, seconds % 60)
-    for at, part in zip((0, 3, 6), parts, strict=True):
-        made[:, at] = part // 10 + ord("0")
-        made[:, at + 1] = part % 10 + ord("0")
-    return made
+    values = _microseconds(array)
+    end = values == DAY * MICROSECONDS  # 24:00:00, which Arrow does not write
+    near = _with_fraction(np.where(end, 0, values), _TIMES)
+    return _with_far(near, end, ["24:00:00"] * np.count_nonzero(end)) if end.any() else near
 
 
 def time_binary(array: Array) -> Matrix:
@@ -158,7 +151,7 @@ def _timestamp_text(values: Numbers, offsets: Numbers | None) -> Values:
     local = values if offsets is None else values + np.where(np.abs(values) == _ENDLESS, 0, offsets) * MICROSECONDS
     day = DAY * MICROSECONDS
     far = (local < _FIRST_DAY * day) | (local >= (_LAST_DAY + 1) * day)
-    near = _with_fraction(np.where(far, 0, local) if far.any() else local, _moment)
+    near = _with_fraction(np.where(far, 0, local) if far.any() else local, _TIMESTAMPS)
     if offsets is not None:
         near = _with_offset(near, offsets)
     if not far.any():
@@ -173,34 +166,21 @@ def _timestamp_text(values: Numbers, offsets: Numbers | None) -> Values:
     return _with_far(near, far, texts)
 
 
-def _moment(seconds: Numbers) -> Matrix:
-    return _texts(seconds, pa.timestamp("s"))
+def _with_fraction(values: Numbers, kinds: tuple[Any, Any, Any]) -> Values:
+    """Microseconds as text, the fraction of a second without the zeros at its end. `kinds`: Arrow's types in
+    microseconds and in seconds, and numpy's of the latter."""
+    fine, coarse, number = kinds
+    if not (values % MICROSECONDS).any():
+        return _same_width(array_of(coarse, (values // MICROSECONDS).astype(number)))
+    texts = array_of(fine, values).cast(pa.string())
+    return as_binary(pc.ascii_rtrim(pc.ascii_rtrim(texts, "0"), "."))
 
 
-def _texts(values: Numbers, kind: Any) -> Matrix:
-    """What Arrow writes in the same width for all values."""
-    texts = array_of(kind, values).cast(pa.string())
-    return np.frombuffer(data_of(as_binary(texts)), np.uint8).reshape(len(values), 10 if pa.types.is_date(kind) else 19)
-
-
-def _with_fraction(values: Numbers, whole: Callable[[Numbers], Matrix]) -> Values:
-    """`whole` of the seconds, and the fraction of a second without the zeros at its end."""
-    seconds, fraction = np.divmod(values, MICROSECONDS)
-    head = whole(seconds)
-    if not fraction.any():
-        return head
-    fraction = fraction.astype(np.int32)
-    width = head.shape[1]
-    made = np.empty((len(head), width + 7), np.uint8)
-    made[:, :width] = head
-    made[:, width] = ord(".")
-    keep = np.ones(made.shape, np.bool_)
-    keep[:, width] = fraction != 0
-    for place in range(1, 7):
-        unit = 10 ** (6 - place)
-        made[:, width + place] = fraction // unit % 10 + ord("0")
-        keep[:, width + place] = fraction % (10 * unit) != 0
-    return made if keep.all() else compacted(made, keep)
+def _same_width(array: Array) -> Matrix:
+    """The text of values of which Arrow writes each in the same width."""
+    texts = as_binary(array.cast(pa.string()))
+    rows = len(texts)
+    return np.frombuffer(data_of(texts), np.uint8).reshape(rows, -1) if rows else np.empty((0, 0), np.uint8)
 
 
 def _with_offset(texts: Values, offsets: Numbers) -> Values:

@@ -179,6 +179,6 @@ def test_more_rows_than_one_buffer_has_keep_their_order() -> None:
     rows = 2 * ROWS + 1
     table = pa.record_batch([pa.array(range(rows), pa.int32())], names=["n"])
     encoder = CopyEncoder(table.schema, [PgType(INT4, 4)], CopyOptions(), Style())
-    buffers = encoder.encode(table)
+    buffers = list(encoder.encode(table))
     assert len(buffers) == 3
     assert copy_messages(b"".join(buffers)) == [b"%d\n" % n for n in range(rows)]

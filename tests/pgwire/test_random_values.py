@@ -68,8 +68,14 @@ def packed(form: str, values: Sequence[Any]) -> list[bytes | None]:
     return [None if value is None else struct.pack(form, value) for value in values]
 
 
-DOUBLES = st.floats() | st.integers(-(10**24), 10**24).map(float) | st.floats(-1e25, 1e25)
-SINGLES = st.floats(width=32) | st.integers(-(10**12), 10**12).map(lambda n: struct.unpack("f", struct.pack("f", n))[0])
+def rounded(number: float) -> float:
+    """To 32 bits."""
+    return float(struct.unpack("f", struct.pack("f", number))[0])
+
+
+WHOLE = st.integers(0, 24).flatmap(lambda digits: st.integers(-(10**digits), 10**digits))
+DOUBLES = st.floats() | WHOLE.map(float) | WHOLE.map(lambda n: n / 1000)
+SINGLES = st.floats(width=32) | (WHOLE | WHOLE.map(lambda n: n / 1000)).map(rounded)
 
 
 @RANDOM
@@ -89,7 +95,7 @@ def test_singles(postgres: psycopg.Connection[Any], values: list[float | None]) 
 @RANDOM
 @given(st.integers(0, 38), lists(st.integers(-(10**38) + 1, 10**38 - 1) | st.integers(-(10**9), 10**9)))
 def test_numerics(postgres: psycopg.Connection[Any], scale: int, values: list[int | None]) -> None:
-    decimals = [None if value is None else Decimal(value).scaleb(-scale) for value in values]
+    decimals = [None if value is None else Decimal(f"{value}e-{scale}") for value in values]
     texts = [None if value is None else f"{value:f}".encode() for value in decimals]
     array = pa.array(decimals, pa.decimal128(38, scale))
     cast = f"::numeric(38,{scale})"
@@ -103,7 +109,7 @@ def test_numerics(postgres: psycopg.Connection[Any], scale: int, values: list[in
 def test_narrow_numerics(postgres: psycopg.Connection[Any], precision: int, data: st.DataObject) -> None:
     scale = data.draw(st.integers(0, precision))
     values = data.draw(lists(st.integers(-(10**precision) + 1, 10**precision - 1)))
-    decimals = [None if value is None else Decimal(value).scaleb(-scale) for value in values]
+    decimals = [None if value is None else Decimal(f"{value}e-{scale}") for value in values]
     texts = [None if value is None else f"{value:f}".encode() for value in decimals]
     array = pa.array(decimals, pa.decimal128(precision, scale))
     for format_ in (0, 1):
