@@ -19,6 +19,8 @@ from federation.pgwire.types import PgType
 ROWS = 8192  # of a buffer, fewer where rows are wide
 BYTES = 16 << 20  # of a buffer's values in Arrow, unless one row has more
 MOST_ROW_BYTES = (1 << 30) - 1  # PostgreSQL's own limit for what it sends
+_TOO_LONG = f"a row has more than {MOST_ROW_BYTES} bytes"
+_HINT = "select fewer or smaller columns"
 
 
 class RowTooLong(OperationalError, sqlstate="54000"):
@@ -46,6 +48,8 @@ def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _halves(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     half = batch.num_rows // 2
+    if half == 0 and batch.nbytes > MOST_ROW_BYTES:
+        raise RowTooLong(_TOO_LONG, hint=_HINT)
     if half == 0 or batch.nbytes <= BYTES:
         yield batch
         return
@@ -70,5 +74,5 @@ def binary_rows(tag: bytes, encoders: Sequence[Encode], batch: pa.RecordBatch) -
 def message_length(total: Numbers | int) -> Matrix | bytes:
     """The length word of messages. Raises RowTooLong."""
     if np.max(total) > MOST_ROW_BYTES:
-        raise RowTooLong(f"a row has more than {MOST_ROW_BYTES} bytes", hint="select fewer or smaller columns")
+        raise RowTooLong(_TOO_LONG, hint=_HINT)
     return length_word(total)
