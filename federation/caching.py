@@ -77,8 +77,8 @@ class FragmentCache:
     def wanted(self, fragment: Fragment) -> Wanted | None:
         """None for what the catalog does not want to be cached."""
         policy = strictest([table.cache for table in fragment.tables])
-        if policy is None:
-            return None
+        if policy is None or fragment.scan is None or not fragment.scan.partitions:
+            return None  # what no key can match is not read at all
         names = {f"{each.source.name}.{each.table.name.schema}.{each.table.name.name}" for each in fragment.tables}
         return Wanted(self._key(fragment), policy, tuple(sorted(names)))
 
@@ -94,7 +94,7 @@ class FragmentCache:
         """What `find` would find for those that are planned, by their names."""
         found = {}
         for fragment in fragments:
-            wanted = self.wanted(fragment) if fragment.scan is not None else None
+            wanted = self.wanted(fragment)
             entry = self.store.look(wanted.key) if wanted is not None else None
             if wanted is not None and entry is not None:
                 state = self._judge(entry, wanted.policy, wanted.policy.stale_while_revalidate, State.STALE)

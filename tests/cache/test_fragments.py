@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from adapters.errors import Error
 from federation.engine import Engine
-from tests.adapters.rest_server import RestServer
-from tests.cache.world import TOKEN, Clock, ask, catalog_text, engine_of, people, states
-from tests.faults.world import eventually
+from tests.adapters.rest_server import TOKEN, RestServer
+from tests.cache.world import Clock, ask, catalog_text, engine_of, people, states
+from tests.corpora.settings import Setting
+from tests.faults.world import eventually, source
 
 ALL = "SELECT id, name FROM crm.people ORDER BY id"
 
@@ -107,6 +109,26 @@ def test_other_requests_are_other_fragments(engine: Engine, server: RestServer) 
     assert asked == len(different)
     assert [ask(engine, sql) for sql in different] == answers
     assert len(server.journal) == asked
+
+
+def test_runtime_filters_are_part_of_the_request(clock: Clock, tmp_path: Path) -> None:
+    """Without any key nothing is read, which must not be taken for the rows of the table."""
+    for name, rows in (("small", [(n, n) for n in range(1, 4)]), ("large", [(n, n % 100) for n in range(20_000)])):
+        with sqlite3.connect(tmp_path / f"{name}.db") as database:
+            database.execute("CREATE TABLE t (id INTEGER NOT NULL, k INTEGER NOT NULL) STRICT")
+            database.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        database.close()
+    sections = [
+        source(name, "sqlite", path=str(tmp_path / f"{name}.db"), cache={"ttl": "1h"}) for name in ("small", "large")
+    ]
+    joined = "SELECT count(l.id), max(l.k) FROM small.t AS s JOIN large.t AS l ON l.k = s.k WHERE s.id % 7 = {}"
+    settings = f'[settings]\ncache_directory = "{tmp_path / "cache"}"\n'
+    with Setting(force="members").forced(), engine_of(tmp_path, clock, settings + "".join(sections)) as engine:
+        for number, count in ((6, 0), (1, 200), (2, 200), (6, 0), (1, 200)):
+            assert ask(engine, joined.format(number))[0][0] == count
+        fragments = engine.explain(joined.format(2), analyze=True).to_json()["fragments"]
+        assert [made["made"] for each in fragments for made in each["runtime_filters"]] == ["1 keys"]
+        assert len(ask(engine, "SELECT l.id, l.k FROM large.t AS l")) == 20_000
 
 
 def test_other_credentials_see_nothing_of_it(server: RestServer, clock: Clock, tmp_path: Path) -> None:
