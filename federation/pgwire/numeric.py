@@ -53,14 +53,14 @@ def numeric_binary(array: Array) -> Values:
     elif not pa.types.is_decimal128(kind):
         kind = pa.decimal128(kind.precision, kind.scale)
         array = array.cast(kind)
-    halves = numbers_of_two(array)
+    halves = _halves(array)
     negative = halves[:, 1].view(np.int64) < 0
     low, high = _absolute(halves, negative)
     groups = _groups(low, high, kind.precision, kind.scale)
     return _packed(groups, negative, kind.scale)
 
 
-def numbers_of_two(array: Array) -> Numbers:
+def _halves(array: Array) -> Numbers:
     """The low and the high 64 bits of each decimal; zero where NULL."""
     data = array.buffers()[1]
     if data is None:

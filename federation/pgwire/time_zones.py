@@ -29,8 +29,7 @@ class UnknownTimeZone(ProgrammingError, sqlstate="22023"):
 
 
 def offsets_from_utc(name: str, seconds: Numbers) -> Numbers:
-    """The seconds to be added at each time (in seconds since 1970, UTC) for the local one: one number, if they are all
-    the same by the zone's nature. Raises UnknownTimeZone for a zone that is not known."""
+    """The seconds to be added at each time (in seconds since 1970, UTC) for the local one. Raises UnknownTimeZone."""
     zone = find_zone(name)
     if isinstance(zone, int):
         return np.full(len(seconds), zone)
