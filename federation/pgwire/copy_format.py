@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import ColumnNotFound
-from federation.pgwire.columns import column_encoders
 from federation.pgwire.copy_options import CopyOptions
 from federation.pgwire.encoder import binary_rows, message_length, slices
-from federation.pgwire.segments import Column, Numbers, Part, Values, data_of, join, lengths, pc, varying
+from federation.pgwire.encoding.columns import column_encoders
+from federation.pgwire.encoding.segments import Column, Numbers, Part, Values, data_of, join, lengths, pc, varying
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
 

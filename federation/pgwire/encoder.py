@@ -11,8 +11,18 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import OperationalError
-from federation.pgwire.columns import column_encoders
-from federation.pgwire.segments import Encode, Matrix, Numbers, Part, data_of, join, length_word, lengths, prefixed
+from federation.pgwire.encoding.columns import column_encoders
+from federation.pgwire.encoding.segments import (
+    Encode,
+    Matrix,
+    Numbers,
+    Part,
+    data_of,
+    join,
+    length_word,
+    lengths,
+    prefixed,
+)
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
 

@@ -10,10 +10,10 @@ from sqlglot import exp
 
 from federation.parameters import Typed, value_literal
 from federation.pgwire import types as pg
-from federation.pgwire.input.arrays import Nested, array_of_binary, array_of_text
-from federation.pgwire.input.binaries import decoded, read_binary
-from federation.pgwire.input.errors import out_of_range
-from federation.pgwire.input.scalars import MOST_DIGITS, read_text
+from federation.pgwire.decoding.arrays import Nested, array_of_binary, array_of_text
+from federation.pgwire.decoding.binaries import decoded, read_binary
+from federation.pgwire.decoding.errors import out_of_range
+from federation.pgwire.decoding.scalars import MOST_DIGITS, read_text
 
 _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 _UNTYPED = (0, pg.UNKNOWN)  # the statement says what they are, as with a text in quotes

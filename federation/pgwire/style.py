@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """`timezone` is a name that federation.pgwire.time_zones knows, the others have PostgreSQL's values."""
+    """`timezone` is a name that federation.pgwire.encoding.time_zones knows, the others have PostgreSQL's values."""
 
     timezone: str = "UTC"
     extra_float_digits: int = 1

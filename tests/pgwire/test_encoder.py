@@ -12,8 +12,8 @@ import pytest
 from adapters.errors import DataError, Error, NotSupportedError
 from federation.pgwire import types as pg
 from federation.pgwire.encoder import BYTES, MOST_ROW_BYTES, ROWS, RowEncoder, RowTooLong, message_length
+from federation.pgwire.encoding.time_zones import UnknownTimeZone, find_zone
 from federation.pgwire.style import Style
-from federation.pgwire.time_zones import UnknownTimeZone, find_zone
 from federation.pgwire.types import ARRAYS, PgType, pg_type
 from tests.pgwire.values import data_rows, of_array, of_postgres
 

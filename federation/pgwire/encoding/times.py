@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import DataError
-from federation.pgwire.segments import (
+from federation.pgwire.encoding.segments import (
     Array,
     Mask,
     Matrix,
@@ -27,8 +27,8 @@ from federation.pgwire.segments import (
     pc,
     varying,
 )
+from federation.pgwire.encoding.time_zones import offsets_from_utc
 from federation.pgwire.style import Style
-from federation.pgwire.time_zones import offsets_from_utc
 
 DAY = 86_400
 MICROSECONDS = 1_000_000

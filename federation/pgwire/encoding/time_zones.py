@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import ProgrammingError
-from federation.pgwire.segments import Numbers, numbers, pc
+from federation.pgwire.encoding.segments import Numbers, numbers, pc
 
 _POSIX = re.compile(r"(?:<[^>]+>|[A-Za-z]{3,})([+-]?)(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?")
 _CYCLE = 146_097 * 86_400  # seconds of 400 years, after which the calendar repeats

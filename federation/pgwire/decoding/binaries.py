@@ -8,10 +8,10 @@ from collections.abc import Callable
 from adapters.errors import NotSupportedError
 from federation.parameters import Typed
 from federation.pgwire import types as pg
-from federation.pgwire.input.errors import InvalidBinary, InvalidEncoding
-from federation.pgwire.input.intervals import interval_of
-from federation.pgwire.input.scalars import blob, read_text
-from federation.pgwire.input.times import ENDLESS, ENDLESS_DAYS, date_of, time_of, timestamp_of, timetz_of
+from federation.pgwire.decoding.errors import InvalidBinary, InvalidEncoding
+from federation.pgwire.decoding.intervals import interval_of
+from federation.pgwire.decoding.scalars import blob, read_text
+from federation.pgwire.decoding.times import ENDLESS, ENDLESS_DAYS, date_of, time_of, timestamp_of, timetz_of
 
 _TO_2000_DAYS = 10_957
 _TO_2000 = _TO_2000_DAYS * 86_400 * 10**6

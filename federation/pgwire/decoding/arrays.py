@@ -7,7 +7,7 @@ import struct
 from typing import TypeAlias, TypeVar
 
 from adapters.errors import ConversionError
-from federation.pgwire.input.errors import InvalidBinary
+from federation.pgwire.decoding.errors import InvalidBinary
 from federation.pgwire.types import MOST_DIMENSIONS
 
 T = TypeVar("T")

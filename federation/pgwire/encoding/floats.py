@@ -14,7 +14,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from federation.pgwire.segments import Array, Numbers, Values, array_of, as_binary, numbers, pc
+from federation.pgwire.encoding.segments import Array, Numbers, Values, array_of, as_binary, numbers, pc
 from federation.pgwire.style import Style
 
 _SMALLEST_PLAIN = 1e-4

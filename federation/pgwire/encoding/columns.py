@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from federation.pgwire.arrays import (
+from federation.pgwire.encoding.arrays import (
     VECTORS,
     array_binary,
     array_text,
@@ -18,10 +18,10 @@ from federation.pgwire.arrays import (
     vector_binary,
     vector_text,
 )
-from federation.pgwire.binaries import send_binary
-from federation.pgwire.segments import Column, Encode, null_mask
+from federation.pgwire.encoding.binaries import send_binary
+from federation.pgwire.encoding.segments import Column, Encode, null_mask
+from federation.pgwire.encoding.texts import write_text
 from federation.pgwire.style import Style
-from federation.pgwire.texts import write_text
 from federation.pgwire.types import ELEMENTS, PgType
 
 

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from adapters.errors import NotSupportedError
 from federation.parameters import Typed
 from federation.pgwire import types as pg
-from federation.pgwire.input.errors import out_of_range, syntax
-from federation.pgwire.input.intervals import read_interval
-from federation.pgwire.input.times import read_date, read_time, read_timestamp, read_timestamptz, read_timetz
+from federation.pgwire.decoding.errors import out_of_range, syntax
+from federation.pgwire.decoding.intervals import read_interval
+from federation.pgwire.decoding.times import read_date, read_time, read_timestamp, read_timestamptz, read_timetz
 
 Read: TypeAlias = Callable[[str], Typed]
 

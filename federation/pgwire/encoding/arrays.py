@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import DataError
-from federation.pgwire.segments import (
+from federation.pgwire.encoding.segments import (
     Array,
     Column,
     Encode,

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from adapters.errors import NotSupportedError
 from federation.pgwire import types as pg
-from federation.pgwire.intervals import interval_binary
-from federation.pgwire.numeric import numeric_binary
-from federation.pgwire.segments import Array, Matrix, Values, as_binary, big_endian, join, numbers
+from federation.pgwire.encoding.intervals import interval_binary
+from federation.pgwire.encoding.numeric import numeric_binary
+from federation.pgwire.encoding.segments import Array, Matrix, Values, as_binary, big_endian, join, numbers
+from federation.pgwire.encoding.texts import plain_text, uuid_bytes
+from federation.pgwire.encoding.times import date_binary, time_binary, timestamp_binary, timetz_binary
 from federation.pgwire.style import Style
-from federation.pgwire.texts import plain_text, uuid_bytes
-from federation.pgwire.times import date_binary, time_binary, timestamp_binary, timetz_binary
 
 Send: TypeAlias = Callable[[Array], Values]
 _STYLE = Style()

@@ -6,8 +6,8 @@ import re
 from fractions import Fraction
 
 from federation.parameters import Typed
-from federation.pgwire.input.errors import InvalidDatetime
-from federation.pgwire.times import DatetimeOverflow
+from federation.pgwire.decoding.errors import InvalidDatetime
+from federation.pgwire.encoding.times import DatetimeOverflow
 
 _SECOND = 10**6
 _DAY = 86_400 * _SECOND

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from federation.pgwire import types as pg
-from federation.pgwire.floats import float4_text, float8_text
-from federation.pgwire.intervals import interval_text
-from federation.pgwire.numeric import numeric_text
-from federation.pgwire.segments import (
+from federation.pgwire.encoding.floats import float4_text, float8_text
+from federation.pgwire.encoding.intervals import interval_text
+from federation.pgwire.encoding.numeric import numeric_text
+from federation.pgwire.encoding.segments import (
     Array,
     Matrix,
     Values,
@@ -23,8 +23,8 @@ from federation.pgwire.segments import (
     lengths,
     numbers,
 )
+from federation.pgwire.encoding.times import date_text, time_text, timestamp_text, timestamptz_text, timetz_text
 from federation.pgwire.style import Style
-from federation.pgwire.times import date_text, time_text, timestamp_text, timestamptz_text, timetz_text
 from federation.text import to_text
 
 Write: TypeAlias = Callable[[Array, Style], Values]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from adapters.errors import NumericOutOfRange
-from federation.pgwire.segments import (
+from federation.pgwire.encoding.segments import (
     Array,
     Numbers,
     Values,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from federation.pgwire.segments import Array, Matrix, Values, as_binary
+from federation.pgwire.encoding.segments import Array, Matrix, Values, as_binary
 from federation.pgwire.style import Style
 from federation.text import iso_interval
 
