@@ -9,17 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import federation.cli
-import federation.client
-import federation.http
-import federation.pgwire
+import federation
 from adapters.errors import Error
 
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 ROW = re.compile(r"^\| `(\w{5})` \| `(\w+)` \| `(\w+)` \| (yes|no) \| .+ \| .*\|$", re.MULTILINE)
 
-for package in (federation.cli, federation.client, federation.http, federation.pgwire):
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+for module in pkgutil.walk_packages(federation.__path__, "federation."):
+    if not module.name.endswith("__main__"):
         import_module(module.name)
 
 
