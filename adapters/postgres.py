@@ -8,6 +8,7 @@ the connection that exported it stays until the scan is closed.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ from adapters.sql.scan import scan_query
 CONCURRENCY = 8
 _DESCRIBERS = 2
 _ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
+_ADVICE_KEPT, _ADVICE_KEPT_SECONDS = 1000, 60.0  # plans
 _UNBOUNDED = 1 << 30
 _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
 
@@ -88,6 +90,7 @@ class PostgresAdapter:
         self._advisers: Pool[Session] = Pool(lambda: self._server.open(_ADVICE_SECONDS), Session.close, _DESCRIBERS)
         self._exporters: Pool[Session] = Pool(self._server.open, Session.close, _UNBOUNDED)
         self._described: dict[TableName, Described] = {}
+        self._plans: dict[str, tuple[float, str]] = {}
 
     # --- metadata ----------------------------------------------------------------------------------------------
 
@@ -174,14 +177,26 @@ class PostgresAdapter:
 
     def estimate(self, query: exp.Query) -> Estimate:
         query = with_stand_ins(query.copy(), self._known, self.default_schema)
-        return parse_estimate(self._ask(self._advisers, explain_sql(query)))
+        return parse_estimate(self._explained(query))
 
     def _uses_index(self, query: exp.Query) -> bool:
         """Whether PostgreSQL means to look rows up by an index, which ranges of pages would keep it from."""
         try:
-            return uses_index(self._ask(self._advisers, explain_sql(query)))
+            return uses_index(self._explained(query))
         except Error:
             return False  # whatever is wrong shows when it is read
+
+    def _explained(self, query: exp.Query) -> str:
+        """The plan of a query, which planning wants to know more than once."""
+        sql = explain_sql(query)
+        now = time.monotonic()
+        at, text = self._plans.get(sql, (0.0, ""))
+        if not text or now - at > _ADVICE_KEPT_SECONDS:
+            text = self._ask(self._advisers, sql)
+            if len(self._plans) >= _ADVICE_KEPT:
+                self._plans.clear()
+            self._plans[sql] = now, text
+        return text
 
     # --- reading -----------------------------------------------------------------------------------------------
 

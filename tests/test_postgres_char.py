@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import duckdb
+import pyarrow as pa
 import pytest
 
+from adapters.postgres import PostgresAdapter
 from federation.engine import Engine
+from federation.planner.keys import apply_filters
+from federation.planner.nodes import Keys, RuntimeFilter
+from tests.adapters.oracle import read_all
+from tests.corpora.settings import Setting
 from tests.servers import Server, run_sql
 
 STORED = ["", " ", "a", "a ", "A", "ab", "  a", "a\t", "a b", "á", "日本 ", "abcd", "'", "\\", "%", None]
@@ -103,3 +109,32 @@ def test_conditions_mean_what_they_mean_in_duckdb(engine: Engine, column: str) -
 )
 def test_indexes_and_statistics_serve_what_is_asked(engine: Engine, condition: str, sent: str) -> None:
     assert sent in engine.explain(f"SELECT id FROM pg.t WHERE {condition}").text()
+
+
+@pytest.mark.parametrize("column", ["c", "d", "b", "p", "k"])
+def test_keys_of_a_runtime_filter(engine: Engine, column: str) -> None:
+    """They are compared as the column is stored, which lets more rows through: the join tests them again."""
+    planned = engine.plan(f"SELECT id, {column} AS v FROM pg.t").plan.fragments[0]
+    with Setting(force="members").forced():
+        apply_filters(planned, [(RuntimeFilter("v", Keys("v", "x")), pa.array(sorted(LITERALS)))])
+    assert planned.scan is not None
+    (partition,) = planned.scan.partitions
+    assert (f'"t"."{column}" IN (' in partition.request) is (column != "k")
+    left = dict(zip(*read_all(planned.source.adapter, planned.scan).to_pydict().values(), strict=True))
+    whole = {number: value.rstrip(" ") for number, value in enumerate(STORED) if value is not None}
+    assert {number: value for number, value in whole.items() if value in LITERALS}.items() <= left.items()
+    assert left.items() <= {**whole, STORED.index(None): None}.items()
+
+
+def test_a_plan_is_asked_for_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    ask = PostgresAdapter._ask
+
+    def spy(self: PostgresAdapter, pool: object, sql: str) -> object:
+        asked.append(sql)
+        return ask(self, pool, sql)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PostgresAdapter, "_ask", spy)
+    for _ in range(2):
+        engine.explain("SELECT count(*) FROM pg.t AS t WHERE id > 3")
+    assert sum(each.startswith("EXPLAIN") for each in asked) == 1

@@ -50,6 +50,7 @@ class OutputColumn:
     name: str
     type: SqlType
     column: Column | None = None
+    stored: exp.Expr | None = None  # as in Typed
 
 
 #: alias (as in the tree) -> column name in lower case -> the column

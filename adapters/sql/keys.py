@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -59,7 +59,9 @@ def restricted(
         lower, upper = (_with_text(_MARKS[kind], text) for text in texts)
         between = exp.Between(this=subject, low=lower, high=upper)
         pushed = translate_conjunct(dialect, between, {}, scope).node
-    return _under(query, pushed)
+    # What the source takes for the same as a key comes along: more rows are allowed, and an index finds them.
+    stored = {each.name: each.stored for each in outputs if each.stored is not None} if members else {}
+    return _under(query, pushed, stored)
 
 
 def _texts(values: pa.Array[Any], kind: Kind) -> list[str]:
@@ -92,7 +94,7 @@ def _with_text(mark: exp.Expr, text: str) -> exp.Expr:
     return made
 
 
-def _under(query: exp.Query, condition: exp.Expr) -> exp.Query:
+def _under(query: exp.Query, condition: exp.Expr, stored: Mapping[str, exp.Expr]) -> exp.Query:
     """Inside the query where it only projects, so that the source sees a plain scan; around it otherwise."""
     query = query.copy()
     if isinstance(query, exp.Select) and not any(query.args.get(key) for key in _SHAPING):
@@ -101,7 +103,7 @@ def _under(query: exp.Query, condition: exp.Expr) -> exp.Query:
             inside = exp.paren(condition, copy=False)
             for column in list(inside.find_all(exp.Column)):
                 if column.table == _ALIAS:
-                    column.replace(outputs[column.name].copy())
+                    column.replace(stored.get(column.name, outputs[column.name]).copy())
             return query.where(inside.this, copy=False)
     names = [quoted_column(each.alias_or_name, _ALIAS) for each in query.selects]
     return exp.select(*names).from_(query.subquery(exp.to_identifier(_ALIAS, quoted=True))).where(condition)

@@ -136,7 +136,7 @@ class QueryTranslator(ExpressionTranslator):
             made.set("distinct", exp.Distinct())
         by_name = {name.lower(): typed for name, typed in projections}
         self._order(node, made, by_name, distinct=bool(distinct))
-        return [OutputColumn(name, typed.type) for name, typed in projections]
+        return [OutputColumn(name, typed.type, stored=typed.stored) for name, typed in projections]
 
     def _projection(self, node: exp.Expr) -> tuple[str, Typed]:
         inner = node.unalias()

@@ -230,7 +230,7 @@ def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | 
             added = item.unalias().copy()
             _rename(added, aliases)
             query.append("expressions", exp.alias_(added, name, quoted=True))
-            outputs.append(replace(output, name=name))
+            outputs.append(replace(output, name=name, stored=None))
             fields.append(field.with_name(name))
         names[field.name] = name
     if len(fields) > len(fragment.schema):

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlglot import exp
 
-from adapters.base import Estimate, SupportsEstimate, SupportsStatistics, TableStatistics
+from adapters.base import Estimate, SupportsEstimate, SupportsStatistics, TableName, TableStatistics
 from adapters.errors import Error
 from cache.learned import Learned
 from catalog.model import CatalogTable, Source
@@ -58,12 +58,14 @@ class Costs:
 
     def statistics(self, table: CatalogTable) -> TableStatistics:
         """What the source knows of a table; nothing, if it knows none."""
-        adapter = table.source.adapter
-        if not isinstance(adapter, SupportsStatistics):
-            return TableStatistics()
-        return self._known((table.source.name, table.table.name), lambda: adapter.statistics(table.table.name)) or (
-            TableStatistics()
-        )
+        return self._statistics(table.source, table.table.name)
+
+    def _statistics(self, source: Source, table: TableName) -> TableStatistics:
+        adapter = source.adapter
+        found = None
+        if isinstance(adapter, SupportsStatistics):
+            found = self._known((source.name, table), lambda: adapter.statistics(table))
+        return found or TableStatistics()
 
     def query(self, source: Source, query: exp.Query) -> Cost:
         """What a query in the source's dialect would cost."""
@@ -123,13 +125,10 @@ class Costs:
         return self._cost(fragment.source, Estimate(max(known) * SELECTIVITY**tests))
 
     def _scanned(self, scan: TableScan) -> Cost:
-        adapter = scan.source.adapter
-        if not isinstance(adapter, SupportsStatistics):
+        known = self._statistics(scan.source, scan.table).rows
+        if known is None:
             return Cost()
-        found = self._known((scan.source.name, scan.table), lambda: adapter.statistics(scan.table))
-        if found is None or found.rows is None:
-            return Cost()
-        rows = found.rows * SELECTIVITY ** len(scan.conditions)
+        rows = known * SELECTIVITY ** len(scan.conditions)
         return self._cost(scan.source, Estimate(min(rows, scan.limit) if scan.limit is not None else rows))
 
     def _cost(self, source: Source, estimate: Estimate) -> Cost:

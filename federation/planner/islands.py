@@ -70,9 +70,15 @@ class Placer:
     def _on(self, optimization: Optimization, source: Source) -> bool:
         return self.fragments.optimizations.on(optimization, source.name)
 
+    def _tests(self, source: Source, *nodes: exp.Expr) -> bool:
+        """Whether the conditions in the nodes, if there are any, may be tested at the source."""
+        kinds = (exp.Where, exp.Having, exp.Filter)
+        tested = any(isinstance(node, kinds) or node.find(*kinds) or _has_on(node) for node in nodes)
+        return not tested or self._on(Optimization.FILTER_PUSHDOWN, source)
+
     def _whole(self, query: exp.Query) -> exp.Query | None:
         source = self._single_source(query)
-        if source is None or not self._on(Optimization.QUERY_PUSHDOWN, source):
+        if source is None or not self._on(Optimization.QUERY_PUSHDOWN, source) or not self._tests(source, query):
             return None
         try:
             translated = self.fragments.translate(source, query)
@@ -106,7 +112,7 @@ class Placer:
         """GROUP BY and the aggregates at the source, what is computed from them here."""
         inputs = [each for clause in ("from_", "joins", "where") for each in filters.clause(select, clause)]
         source = self._single_source(*inputs) if _aggregates(select) else None
-        if source is None or not self._on(Optimization.AGGREGATE_PUSHDOWN, source):
+        if source is None or not self._on(Optimization.AGGREGATE_PUSHDOWN, source) or not self._tests(source, *inputs):
             return False
         split = split_aggregation(select)
         if split is None:
@@ -125,6 +131,10 @@ class Placer:
         """Queries inside expressions; relations were placed before."""
         for node in list(filters.own_subqueries(select)):
             node.replace(self.place(node))
+
+
+def _has_on(node: exp.Expr) -> bool:
+    return any(join.args.get("on") is not None for join in node.find_all(exp.Join))
 
 
 def _aggregates(select: exp.Select) -> bool:

@@ -72,7 +72,7 @@ def _quickest(
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
-    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not _hash_joined(kept):
+    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not hash_joined(kept):
         return best
     for less in _LESS:
         other = _plan(
@@ -86,7 +86,7 @@ def _quickest(
     return best
 
 
-def _hash_joined(query: exp.Query) -> bool:
+def hash_joined(query: exp.Query) -> bool:
     """Whether equalities join all relations of each SELECT: other joins take DuckDB as long as they take a source."""
     for select in query.find_all(exp.Select):
         classes = [{each.alias_or_name} for each in filters.relations(select)]
@@ -120,11 +120,13 @@ def _plan(
         placed = placer.place(query)
         scans.place(placed)
         joined = len(fragments.made) + len(fragments.local_scans) > 1
-        if weigh or joined:
+        filtered = fragments.optimizations.on(Optimization.RUNTIME_FILTERS)
+        shared = fragments.optimizations.on(Optimization.COMMON_FRAGMENTS)
+        if weigh or (joined and (filtered or shared)):
             costs.estimate(fragments.made, fragments.tables)
-        if joined:
+        if joined and filtered:
             RuntimeFilterPlacer(fragments, stages, costs).place(placed)
-        if len(fragments.made) > 1:
+        if joined and shared:
             FragmentMerger(placed, fragments, stages).merge()
     except BaseException:
         _close(fragments)

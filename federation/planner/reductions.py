@@ -16,14 +16,13 @@ from sqlglot import exp
 from adapters.base import ColumnStatistics
 from adapters.sql.keys import comparable
 from catalog.model import CatalogTable
-from federation.planner import filters
+from federation.planner import filters, keys
 from federation.planner.costs import BYTES_PER_SECOND, LATENCY, ROW_BYTES, SELECTIVITY, Costs
 from federation.planner.fragments import Fragments
 from federation.planner.joins import Link, Relation, conditions, relations
 from federation.planner.nodes import Cost, Fragment, RemoteQuery
 
 UNKNOWN_ROWS = 100_000.0
-USEFUL = 0.7  # keys that leave more of the rows are not worth collecting
 BY_INDEX = 0.01  # so few keys that a source looks them up
 SECONDS_PER_LOOKUP = 5e-6
 SECONDS_PER_KEY = 1e-6  # to collect, send and test one
@@ -106,18 +105,18 @@ class Reducer:
         mine, _ = self.statistics(link.consumer, link.consumer_column)
         values, every = self.statistics(link.producer, link.producer_column)
         rows = producer.rows or 0.0
-        keys = min(rows, values.distinct if values.distinct is not None else rows)
+        number = min(rows, values.distinct if values.distinct is not None else rows)
         if mine.distinct is not None:
-            left = min(1.0, keys / max(mine.distinct, 1.0))
+            left = min(1.0, number / max(mine.distinct, 1.0))
         else:  # as much as is left of what the keys come from
             left = min(1.0, rows / max(every, 1.0)) if every is not None else 1.0
-        if left > USEFUL:
+        if left > keys.USEFUL:
             # Estimates of filters are guesses: for what is quick to read it costs little to look.
             quick = (producer.seconds or 0.0) < (cost.seconds or 0.0) * LITTLE
             look = fetched and quick and self._is_filtered(link.producer, made)
             return Restriction(link, mine, 1.0, sent=True) if look else None
         saved = (1 - left) * (cost.bytes or 0.0) / self.nodes[link.consumer].bytes_per_second
-        return Restriction(link, mine, left, sent=fetched and saved > keys * SECONDS_PER_KEY + LATENCY)
+        return Restriction(link, mine, left, sent=fetched and saved > number * SECONDS_PER_KEY + LATENCY)
 
     def _is_filtered(self, relation: Relation, made: Reduction) -> bool:
         """Whether it may hold fewer rows than its tables."""

@@ -16,7 +16,7 @@ from federation.native import is_native
 from federation.planner import filters
 from federation.planner.fragments import Fragments, plan_scan
 from federation.planner.groups import columns_of
-from federation.planner.joins import KEY
+from federation.planner.joins import KEY, is_closed
 from federation.planner.nodes import Keys, LocalScan, Note, RuntimeFilter, TableScan
 from federation.planner.optimizations import Optimization
 from federation.planner.predicates import to_predicates
@@ -108,8 +108,9 @@ class ScanPlacer:
         if select is None:
             return False
         for part in _conditions(select, relation):
-            if isinstance(part, exp.In) and part.args.get("query") and _is(part.this, relation, column):
-                stage_name = self.stages.keep_members(part.args["query"])
+            members = part.args.get("query") if isinstance(part, exp.In) else None
+            if members is not None and is_closed(members) and _is(part.this, relation, column):
+                stage_name = self.stages.keep_members(members)
                 keys = Keys(KEY, stage_name, kept=True)
                 scan.runtime_filters.append(RuntimeFilter(column.name, keys, required=True))
                 return True
@@ -117,7 +118,7 @@ class ScanPlacer:
             if other is None:
                 continue
             source = next((each for each in filters.relations(select) if each.alias_or_name == other.table), None)
-            if source is None or (isinstance(source, exp.Table) and source.name in blocked):
+            if source is None or (isinstance(source, exp.Table) and source.name in blocked) or not is_closed(source):
                 continue
             stage_name = self.stages.keep(select, source)
             keys = Keys(other.name, stage_name, kept=True)

@@ -18,7 +18,6 @@ from federation.planner.optimizations import Optimization
 ALL = "all"  # in place of the names: pushdown off
 
 _EVERY_FILTER: dict[tuple[ModuleType, str], float] = {
-    (reductions, "USEFUL"): 1.0,
     (reductions, "LATENCY"): -1e9,
     (reductions, "SECONDS_PER_KEY"): 0.0,
     (keys, "USEFUL"): 1.0,
