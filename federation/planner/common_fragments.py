@@ -222,8 +222,8 @@ def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | 
     query = fragment.translated.query.copy()
     known = {each.unalias().sql(): each.alias_or_name for each in mine.selects}
     names: dict[str, str] = {}
-    outputs, fields = list(fragment.translated.outputs), list(fragment.schema)
-    for item, output, field in zip(theirs.selects, other.translated.outputs, other.schema, strict=True):
+    outputs, fields = list(fragment.translated.outputs), list(fragment.wanted)
+    for item, output, field in zip(theirs.selects, other.translated.outputs, other.wanted, strict=True):
         name = known.get(item.unalias().sql())
         if name is None:
             name = next(_free(field.name, [each.name for each in fields]))
@@ -233,7 +233,7 @@ def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | 
             outputs.append(replace(output, name=name, stored=None))
             fields.append(field.with_name(name))
         names[field.name] = name
-    if len(fields) > len(fragment.schema):
+    if len(fields) > len(fragment.wanted):
         adapter = fragment.source.adapter
         assert isinstance(adapter, SupportsQuery)
         wanted = pa.schema(fields)
