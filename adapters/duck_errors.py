@@ -9,6 +9,7 @@ class.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,10 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("binder", "Max expression depth limit", errors.StatementTooComplex),
     ("parser", "Max expression depth limit", errors.StatementTooComplex),
     ("syntax", "Max expression depth limit", errors.StatementTooComplex),
+    ("conversion", "field format", errors.InvalidDatetime),
+    ("conversion", "field value out of range", errors.DatetimeOverflow),
+    ("conversion", "Date out of range", errors.DatetimeOverflow),
+    ("conversion", "out of range for the destination type", errors.NumericOutOfRange),
     ("invalidinput", "Division by zero", errors.DivisionByZero),
     ("invalidinput", "More than one row returned by a subquery", errors.CardinalityViolation),
     ("invalidinput", "Values were not provided for the following", errors.UndefinedParameter),
@@ -85,8 +90,14 @@ MESSAGES: dict[type[errors.Error], str] = {
 HINTS: dict[type[errors.Error], str] = {
     errors.OutOfMemory: "raise memory_limit under [settings], or let the query keep fewer rows at once",
     errors.ConversionError: "TRY_CAST gives NULL for a value that does not convert",
+    errors.InvalidDatetime: "TRY_CAST gives NULL for a value that does not convert",
+    errors.DatetimeOverflow: "TRY_CAST gives NULL for a value that does not convert",
     errors.NumericOutOfRange: "cast an operand to a wider type, such as DOUBLE or DECIMAL(38, s)",
 }
+
+
+# What error() raises in an expression of ours says which SQLSTATE it means.
+_CODED = re.compile(r"\[([0-9A-Z]{5})\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,10 @@ def read_failure(exc: Exception) -> Failure:
 def error_from(failure: Failure, sql: str | None, given: str | None = None) -> errors.Error:
     """The error to raise for a failure of `sql`, which DuckDB was given inside `given` (alone unless said)."""
     kind = _class(failure)
+    if coded := _CODED.match(failure.message):
+        error = kind(failure.message[coded.end() :])
+        error.sqlstate = coded[1]
+        return error
     message = MESSAGES.get(kind, failure.message)
     if message.startswith("CSV Error"):
         hint = 'say what the column is: types = { name = "VARCHAR" }' if kind is errors.ConversionError else None

@@ -139,6 +139,14 @@ class ConversionError(DataError, sqlstate="22P02"):
     """A value is not of the type that it was to be read as."""
 
 
+class InvalidDatetime(ConversionError, sqlstate="22007"):
+    """A text is no date, time or interval."""
+
+
+class DatetimeOverflow(ConversionError, sqlstate="22008"):
+    """A date or time has a field that the calendar or the clock does not have."""
+
+
 class NumericOutOfRange(DataError, sqlstate="22003"):
     """A number does not fit its type."""
 

@@ -186,6 +186,12 @@ class Engine:
         columns = self._typed(bound)
         return self._local.arrow_schema(columns), columns
 
+    def columns(self, table: exp.Table) -> Sequence[tuple[str, str]]:
+        """The columns of a table reference, as the catalog resolves it: names and DuckDB types. Raises the catalog's
+        errors with the position of the name."""
+        bare = exp.Table(this=table.this.copy(), db=table.args.get("db"), catalog=table.args.get("catalog"))
+        return self.describe(exp.Select(expressions=[exp.Star()]).from_(bare.copy()))[1]
+
     def close(self) -> None:
         """Ends the queries that still run, and closes every source. Idempotent."""
         self.verifier.close()

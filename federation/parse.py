@@ -112,7 +112,11 @@ def parse(sql: str) -> exp.Query:
         raise SQLSyntaxError(
             f"expected one statement, found {len(statements)}", hint="send the statements one at a time"
         )
-    return only_query(statements[0])
+    query = only_query(statements[0])
+    for call in query.find_all(exp.Anonymous):
+        if call.name.lower() in _ABOUT_THE_MACHINE:
+            raise NotSupportedError(f"the function {call.name} is not available here")
+    return query
 
 
 def check_length(sql: str) -> None:
@@ -217,9 +221,6 @@ def only_query(statement: exp.Expr) -> exp.Query:
     if isinstance(statement, exp.Values):
         statement = exp.select("*").from_(statement)
     if isinstance(statement, exp.Query):
-        for call in statement.find_all(exp.Anonymous):
-            if call.name.lower() in _ABOUT_THE_MACHINE:
-                raise NotSupportedError(f"the function {call.name} is not available here")
         for node in statement.find_all(*_WRITES, exp.Into, exp.Lock):
             raise ReadOnlyError(f"{node.key.upper()} inside a query would write or lock", hint="only queries run here")
         _check_lambdas(statement)

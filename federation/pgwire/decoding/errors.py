@@ -9,10 +9,6 @@ class InvalidBinary(DataError, sqlstate="22P03"):
     """A value in binary form has not the length or the parts that its type has."""
 
 
-class InvalidDatetime(DataError, sqlstate="22007"):
-    """A text is no date, time or interval in a form that is read here."""
-
-
 class InvalidEncoding(DataError, sqlstate="22021"):
     """A text is not UTF-8, or holds a NUL."""
 

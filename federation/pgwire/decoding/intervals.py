@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from adapters.errors import DatetimeOverflow, InvalidDatetime
 from federation.parameters import Typed
-from federation.pgwire.decoding.errors import InvalidDatetime
-from federation.pgwire.encoding.times import DatetimeOverflow
 
 _SECOND = 10**6
 _DAY = 86_400 * _SECOND

@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from adapters.errors import DatetimeOverflow, InvalidDatetime
 from federation.parameters import Typed
-from federation.pgwire.decoding.errors import InvalidDatetime
 from federation.pgwire.encoding.time_zones import offset_of_local
-from federation.pgwire.encoding.times import DatetimeOverflow
 from federation.text import to_text
 
 ENDLESS = 2**63 - 1  # with its sign, DuckDB's infinity

@@ -36,7 +36,7 @@ def _parenthesized(words: Words) -> Query:
         tokens.append(token)
     if not tokens:
         raise unexpected(token)
-    return query_of(tokens, words.text)
+    return query_of(tokens, words)
 
 
 def _table(words: Words) -> Query:

@@ -27,6 +27,7 @@ _KEPT = {
 }
 _MARKED = {*PostgresParser.FUNCTIONS, *PostgresParser.FUNCTION_PARSERS, "IF"} - _KEPT
 _TYPE_WORDS = {TokenType.OBJECT_IDENTIFIER, TokenType.NAME, TokenType.PSEUDO_TYPE, TokenType.MONEY}
+_BEFORE_ARGUMENT = {TokenType.L_PAREN, TokenType.COMMA, TokenType.DISTINCT}
 _BEFORE_TYPE = {TokenType.DCOLON, TokenType.ALIAS}
 
 
@@ -76,6 +77,9 @@ def _prepared(tokens: Sequence[Token]) -> list[Token]:
     before: TokenType | None = None
     for place, token in enumerate(tokens):
         after = tokens[place + 1].token_type if place + 1 < len(tokens) else None
+        if after is TokenType.ARROW and before in _BEFORE_ARGUMENT:
+            # A sign that means nothing: the parser takes `f(a -> 'b')` for a lambda.
+            prepared.append(_like(token, TokenType.PLUS, "+"))
         if after is TokenType.L_PAREN and before not in _BEFORE_TYPE and token.text.upper() in _MARKED:
             prepared.append(_like(token, token.token_type, token.text + _MARK))
         elif after is TokenType.L_BRACKET and token.token_type in _TYPE_WORDS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from federation.parse import only_query
+from federation.parse import only_query, parse
 from federation.pgwire.dialect.grammar import parse_tokens, unexpected
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.words import Words
@@ -23,16 +23,24 @@ def read_query(words: Words) -> Query:
     tokens = words.rest
     for _ in tokens:
         words.token()
-    return query_of(tokens, words.text)
+    return query_of(tokens, words)
 
 
-def query_of(tokens: Sequence[Token], text: str) -> Query:
+def query_of(tokens: Sequence[Token], words: Words) -> Query:
+    """These tokens of the statement as a query."""
+    text, start, end = words.text, tokens[0].start, tokens[-1].end + 1
     _check_parameters(tokens)
+    if words.duckdb:
+        tree = parse(" " * start + text[start:end])  # positions count in the whole text
+        return Query(tree, text[start:end], _numbers(tree))
     tree = only_query(parse_tokens(tokens, text))
     if tree.find(exp.Placeholder):
         raise unexpected(next((each for each in tokens if each.token_type in _PLACEHOLDERS), None))
-    numbers = sorted({int(each.name) for each in tree.find_all(exp.Parameter)})
-    return Query(tree, text[tokens[0].start : tokens[-1].end + 1], tuple(numbers))
+    return Query(tree, text[start:end], _numbers(tree))
+
+
+def _numbers(tree: exp.Query) -> tuple[int, ...]:
+    return tuple(sorted({int(each.name) for each in tree.find_all(exp.Parameter, exp.Placeholder)}))
 
 
 def _check_parameters(tokens: Sequence[Token]) -> None:

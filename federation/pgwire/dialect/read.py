@@ -30,10 +30,11 @@ _WRITES = {
 _OTHERS = {"ANALYZE", "CALL", "CHECKPOINT", "CLUSTER", "DO", "LOAD", "LOCK", "REINDEX", "VACUUM"}
 
 
-def statements(text: str) -> list[Parsed]:
-    """The statements of a text, [Empty()] if there is none. Raises SQLSyntaxError with the position in the text,
+def statements(text: str, *, duckdb: bool = False) -> list[Parsed]:
+    """The statements of a text, [Empty()] if there is none; with `duckdb` the queries among them are in DuckDB's words,
+    and go to the engine as they are. Raises SQLSyntaxError with the position in the text,
     StatementTooComplex, ReadOnlyError, NotSupportedError, NumericOutOfRange."""
-    found = [_statement(tokens, text) for tokens in _split(tokenize(text))]
+    found = [_statement(Words(tokens, text, duckdb=duckdb)) for tokens in _split(tokenize(text))]
     return found or [Empty()]
 
 
@@ -48,8 +49,7 @@ def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
         yield tokens[start:]
 
 
-def _statement(tokens: Sequence[Token], text: str) -> Parsed:
-    words = Words(tokens, text)
+def _statement(words: Words) -> Parsed:
     first = words.peek()
     if first in FIRST:
         return read_query(words)
@@ -59,7 +59,7 @@ def _statement(tokens: Sequence[Token], text: str) -> Parsed:
         return _refused(words, "0A000", "is not supported")
     reader = _READERS.get(first)
     if reader is None:
-        raise unexpected(tokens[0])
+        raise unexpected(words.next)
     words.token()
     made = reader(words)
     if not isinstance(made, Unsupported):

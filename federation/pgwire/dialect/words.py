@@ -17,8 +17,9 @@ class Words:
     """A cursor over the tokens of one statement of `text`. Every `take_…` raises SQLSyntaxError at the token that does
     not fit."""
 
-    def __init__(self, tokens: Sequence[Token], text: str) -> None:
+    def __init__(self, tokens: Sequence[Token], text: str, *, duckdb: bool = False) -> None:
         self.text = text
+        self.duckdb = duckdb  # whose words the queries in it are
         self._tokens = tokens
         self._at = 0
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from adapters.errors import DataError
+from adapters.errors import DataError, DatetimeOverflow
 from federation.pgwire.encoding.segments import (
     Array,
     Mask,
@@ -43,10 +43,6 @@ _DAYS_IN_400_YEARS = 146_097
 _TIMESTAMPS = (pa.timestamp("us"), pa.timestamp("s"), np.int64)
 _TIMES = (pa.time64("us"), pa.time32("s"), np.int32)
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-
-
-class DatetimeOverflow(DataError, sqlstate="22008"):
-    """A date or a time is beyond what PostgreSQL's types hold."""
 
 
 def date_text(array: Array, _style: Style) -> Values:

@@ -1,0 +1,47 @@
+"""What the parts of the translation share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from sqlglot import exp
+
+from federation.pgwire.dialect.casts import Casts, Typed
+from federation.pgwire.dialect.functions import Calls
+from federation.pgwire.dialect.scope import Column, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a statement may ask of its session."""
+
+    user: str = "federation"
+    database: str = "federation"
+    search_path: tuple[str, ...] = ("public",)
+    timezone: str = "UTC"
+
+
+class Context(Protocol):
+    """The translation of one statement, as the handlers of its expressions see it."""
+
+    settings: Settings
+    casts: Casts
+    calls: Calls
+    scope: Scope
+
+    def expression(self, node: exp.Expr) -> Typed:
+        """The node in DuckDB's words. Raises the errors that PostgreSQL would, and NotSupportedError."""
+
+    def condition(self, node: exp.Expr, where: str) -> exp.Expr:
+        """The node as a condition. Raises TypeMismatch."""
+
+    def subquery(self, query: exp.Query) -> tuple[exp.Query, Sequence[Column]]:
+        """A query inside an expression, and its outputs."""
+
+    def arrange(self, node: exp.Order) -> exp.Order:
+        """The ORDER BY of an aggregate or a window."""
+
+
+Handlers: TypeAlias = Mapping[type[exp.Expr], Callable[[Context, Any], Typed]]
