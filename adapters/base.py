@@ -163,7 +163,8 @@ class Scan:
     """A planned read. All partitions together are the answer, in any order, unless there is only one.
 
     `close` frees what the partitions share (an exported snapshot, say); whoever planned calls it exactly once, when
-    every reader has ended or none will be opened.
+    every reader has ended or none will be opened. The partitions of a `reusable` scan can be read again later, and by
+    several queries at once: each reading asks the source afresh, and there is nothing to close.
     """
 
     partitions: tuple[Partition, ...]
@@ -171,6 +172,7 @@ class Scan:
     residual: tuple[Predicate, ...] = ()
     estimate: Estimate = Estimate()
     close: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
+    reusable: bool = False
 
 
 class CancelToken:

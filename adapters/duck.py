@@ -12,7 +12,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -33,6 +34,7 @@ ROWS_PER_BATCH = 65_536
 # How much a streaming result may hold back before its first batch comes: 10 MB unless said, 0.8 s of a slow query.
 STREAMING = {"streaming_buffer_size": "100KB", "max_streaming_buffer_size": "100KB"}
 INTERRUPT_EVERY = 0.05
+IDLE_CURSORS = 32
 EXPLAIN = "EXPLAIN "
 FAILURES = (duckdb.Error, OSError, pa.ArrowException)  # in the middle of a stream, pyarrow raises for DuckDB
 
@@ -103,17 +105,28 @@ class Rows:
         if not self._finished:
             self._finished = True
             self._raw.close()
-            self._query.end()
+            self._query.end(self._complete)
 
 
 class _Running:
-    """What one running query holds on its cursor: the registered readers and the watch for a cancel."""
+    """What one running query holds on its cursor: the registered readers and the watch for a cancel. `give_back` is
+    called with a cursor that another query can have."""
 
-    def __init__(self, cursor: Cursor, sql: str, registered: Registered, cancel: CancelToken | None) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        sql: str,
+        registered: Registered,
+        cancel: CancelToken | None,
+        give_back: Callable[[Cursor], object],
+    ) -> None:
         self._cursor = cursor
         self._sql = sql
         self._registered: list[str] = []
         self._cancel = cancel
+        self._give_back = give_back
+        self._lock = threading.Lock()
+        self._interrupted = False
         self._ended = threading.Event()
         self.given = sql  # the statement that DuckDB runs, which holds `sql`
         for name, reader in registered.items():
@@ -135,14 +148,23 @@ class _Running:
         self.check()
         raise error_from(read_failure(exc), self._sql, self.given) from exc
 
-    def end(self) -> None:
-        self._ended.set()
+    def end(self, complete: bool = False) -> None:
+        """An interrupt may still be on its way to a cursor that was told to stop: no other query gets that one."""
+        with self._lock:
+            self._ended.set()
+            reusable = complete and not self._interrupted
         self._unwatch()
         for name in self._registered:
             self._cursor.unregister(name)
+        if reusable:
+            self._give_back(self._cursor)
 
     def interrupt(self) -> None:
         """End what DuckDB is doing for this query; returns at once."""
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._interrupted = True
         threading.Thread(target=self._keep_interrupting, name="interrupt", daemon=True).start()
 
     def _keep_interrupting(self) -> None:
@@ -168,6 +190,7 @@ class Duck:
     ) -> None:
         self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
         self._lock = threading.Lock()
+        self._idle: deque[Cursor] = deque(maxlen=IDLE_CURSORS)
         try:
             self._connection = duckdb.connect(
                 ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
@@ -242,18 +265,29 @@ class Duck:
         with self._lock, translate_errors():
             self._connection.cursor().execute(f"DROP TABLE IF EXISTS {quoted(name)}").fetchall()
 
+    def query(self, sql: str, registered: Registered | None = None, cancel: CancelToken | None = None) -> Rows:
+        """`run` on a cursor of its own. The cursor of a result that was read to its end serves the next query: making
+        one takes as long as a short query does."""
+        try:
+            cursor = self._idle.pop()
+        except IndexError:
+            cursor = self.cursor()
+        return self.run(cursor, sql, registered or {}, cancel, self._idle.append)
+
     def run(
         self,
         cursor: Cursor,
         sql: str,
         registered: Registered,
         cancel: CancelToken | None = None,
+        give_back: Callable[[Cursor], object] = lambda _: None,
     ) -> Rows:
         """Run a query over `registered` readers (each is read once) and tables, and stream its rows.
 
         A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
+        `give_back` gets a cursor whose result was read to its end, undisturbed.
         """
-        query = _Running(cursor, sql, registered, cancel)
+        query = _Running(cursor, sql, registered, cancel, give_back)
         rows = None
         try:
             query.check()
@@ -274,6 +308,7 @@ class Duck:
 
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
+        self._idle.clear()
         self._connection.close()
         shutil.rmtree(self.spill_folder, ignore_errors=True)
 

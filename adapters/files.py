@@ -154,12 +154,10 @@ class FilesAdapter:
                 self._duck = None
 
     def _query(self, job: _Query, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
-        duck = self._database()
-        cursor = duck.cursor()
         rows = None
         try:
             values = {name: table.to_reader() for name, table in job.values.items()}
-            rows = duck.run(cursor, job.sql, values, cancel)
+            rows = self._database().query(job.sql, values, cancel)
             if len(job.schema) and not rows.schema.equals(job.schema):
                 raise _changed(job.table.name, job.schema, rows.schema)
             for batch in rows:
@@ -170,7 +168,6 @@ class FilesAdapter:
         finally:
             if rows is not None:
                 rows.close()
-            cursor.close()
 
     def _database(self) -> Duck:
         with self._lock:

@@ -82,7 +82,7 @@ def _sniff(duck: Duck, path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         "timestampformat": "TimestampFormat",
     }
     sql = f"SELECT {', '.join(columns.values())} FROM sniff_csv({_value(as_pattern(str(path)))}{_named(given)})"
-    row = duck.run(duck.cursor(), sql, {}).read_all().to_pylist()[0]
+    row = duck.query(sql).read_all().to_pylist()[0]
     return {name: row[column] for name, column in SNIFFED.items() if row[column] is not None}
 
 

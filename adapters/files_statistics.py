@@ -47,9 +47,7 @@ def read_statistics(
     if table.format != "parquet":
         return TableStatistics(bytes=total)
     files = exp.convert([as_pattern(path) for path in chosen]).sql(dialect="duckdb")
-    duck = database()
-    with duck.cursor() as cursor:
-        found = duck.run(cursor, _FOOTERS.format(files=files), {}).read_all().to_pylist()
+    found = database().query(_FOOTERS.format(files=files)).read_all().to_pylist()
     columns = {
         row["name"]: _column(row, schema.field(row["name"]).type) for row in found if row["name"] in schema.names
     }

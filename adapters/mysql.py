@@ -147,14 +147,14 @@ class MySQLAdapter:
         limit = None if local else request.limit
         query, residual = scan_query(self.dialect, table, ScanRequest(request.table, request.columns, pushed, limit))
         schema = pa.schema([(column, types[column]) for column in request.columns])
-        return Scan((self._partition(query, schema),), schema, residual + local)
+        return Scan((self._partition(query, schema),), schema, residual + local, reusable=True)
 
     def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
         if len(query.selects) != len(schema) or not all(readable(kind) for kind in schema.types):
             return None
         if self._touches_zero_dates(query):
             return None
-        return Scan((self._partition(query, schema),), schema)
+        return Scan((self._partition(query, schema),), schema, reusable=True)
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
         with self._borrowed(self._describing) as session:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -138,7 +138,7 @@ class PostgresAdapter:
         if scan is None:
             raise AssertionError("every declared type can be fetched")
         estimate = described.estimate if not request.predicates and request.limit is None else Estimate()
-        return Scan(scan.partitions, scan.schema, residual, estimate, scan.close)
+        return replace(scan, residual=residual, estimate=estimate)
 
     def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
         names = dict.fromkeys(name for _, name in tables_of(query, self.default_schema))
@@ -155,7 +155,9 @@ class PostgresAdapter:
             statements = pack(query, statements, parts, tables[0])
         snapshot = _Snapshot(self._exporters, self._faults, tables, self.name) if len(statements) > 1 else None
         partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
-        return Scan(partitions, arriving, close=snapshot.close) if snapshot else Scan(partitions, arriving)
+        if snapshot is None:
+            return Scan(partitions, arriving, reusable=True)
+        return Scan(partitions, arriving, close=snapshot.close)
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
         found: list[tuple[Column, ...]] = []

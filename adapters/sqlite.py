@@ -135,11 +135,11 @@ class SQLiteAdapter:
         partition = self._partition(query, schema)
         if partition is None:
             raise AssertionError("every declared type has a transport")
-        return Scan((partition,), schema, residual)
+        return Scan((partition,), schema, residual, reusable=True)
 
     def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
         partition = self._partition(query, schema)
-        return Scan((partition,), schema) if partition else None
+        return Scan((partition,), schema, reusable=True) if partition else None
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
         with self._described() as session:

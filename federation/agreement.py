@@ -133,7 +133,7 @@ def _except(one: pa.Table, other: pa.Table, duck: Duck) -> list[tuple[Any, ...]]
     """The rows of one that the other lacks, counted: equal ones are found in DuckDB, at a fraction of Python's time."""
     names = [f"c{index}" for index in range(one.num_columns)]
     tables = {"one": one.rename_columns(names), "other": other.rename_columns(names)}
-    found = duck.run(duck.cursor(), 'SELECT * FROM "one" EXCEPT ALL SELECT * FROM "other"', tables).read_all()
+    found = duck.query('SELECT * FROM "one" EXCEPT ALL SELECT * FROM "other"', tables).read_all()
     return list(_rows(found))
 
 

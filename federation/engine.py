@@ -36,6 +36,7 @@ from federation.parse import parse
 from federation.planner.costs import Costs
 from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
+from federation.planner.known_plans import KnownPlans
 from federation.planner.nodes import Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
@@ -55,12 +56,19 @@ class Planned:
 class Result:
     """A running query: `schema` and `types` (DuckDB's names) are known at once, the rows stream once."""
 
-    def __init__(self, planned: Planned, execution: Execution, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        planned: Planned,
+        execution: Execution,
+        catalog: Catalog,
+        forget: Callable[[Mapping[str, CatalogTable]], None],
+    ) -> None:
         self.schema = planned.schema
         self.types = tuple(type_ for _, type_ in planned.plan.columns)
         self._planned = planned
         self._execution = execution
         self._catalog = catalog
+        self._forget = forget
         self.sample: Sample | None = None  # what verification keeps of it
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -70,8 +78,7 @@ class Result:
             yield from batches if self.sample is None else self.sample.keeping(batches, self._is_live)
         except Error as exc:
             if isinstance(exc, SourceChanged):
-                for each in self._planned.tables.values():
-                    self._catalog.forget(each.source.name, each.table.name)
+                self._forget(self._planned.tables)
             self._catalog.redactor.scrub_error(exc)
             raise
 
@@ -121,6 +128,7 @@ class Engine:
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog)
         self._costs = Costs(Learned(settings.statistics_directory))
+        self._known_plans = KnownPlans()
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
         self._binder = Binder(catalog, self._local.identify)
 
@@ -164,7 +172,7 @@ class Engine:
             cached = self.cache.peek(planned.plan.fragments) if self.cache is not None else {}
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
         execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache)
-        with Result(planned, execution, self.catalog) as result:
+        with Result(planned, execution, self.catalog, self._forget) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(
             planned.plan,
@@ -183,7 +191,7 @@ class Engine:
     def describe(self, sql: str | exp.Query, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
         bound = self._binder.bind(_read(sql, params))
-        columns = self._typed(bound)
+        columns = self._typed(bound, to_sql(bound.query))
         return self._local.arrow_schema(columns), columns
 
     def columns(self, table: exp.Table) -> Sequence[tuple[str, str]]:
@@ -222,7 +230,7 @@ class Engine:
         self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None
     ) -> Result:
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock, cache), self.catalog)
+        return Result(planned, self._execution(planned, cancel, stop_clock, cache), self.catalog, self._forget)
 
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
@@ -249,20 +257,35 @@ class Engine:
 
     def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations) -> Planned:
         bound = self._binder.bind(_read(sql, params))
-        columns = self._typed(bound)
-        schema = self._local.arrow_schema(columns)
+        text = to_sql(bound.query)
+        columns = self._typed(bound, text)
+        plan = self._known_plans.get(text, bound.tables, optimizations)
+        if plan is None:
+            plan = self._made_plan(bound, text, columns, optimizations)
+        plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
+        return Planned(plan, self._local.arrow_schema(columns), bound.tables)
+
+    def _made_plan(
+        self, bound: Bound, text: str, columns: Sequence[tuple[str, str]], optimizations: Optimizations
+    ) -> Plan:
         known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
         for node in bound.query.walk():
             node._meta = None  # positions have served, and every copy of the tree would copy them
-        fold_now(bound.query)
+        timeless = not fold_now(bound.query)
         normalized = normalize(bound.query, known, self._local.evaluate)
         plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
-        plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
-        return Planned(plan, schema, bound.tables)
+        if timeless:
+            self._known_plans.keep(text, bound.tables, optimizations, plan)
+        return plan
 
-    def _typed(self, bound: Bound) -> Sequence[tuple[str, str]]:
+    def _forget(self, tables: Mapping[str, CatalogTable]) -> None:
+        """A table is not what it was planned as."""
+        self._known_plans.forget()
+        for each in tables.values():
+            self.catalog.forget(each.source.name, each.table.name)
+
+    def _typed(self, bound: Bound, text: str) -> Sequence[tuple[str, str]]:
         """What DuckDB makes of the query; its complaints get the position in the caller's text."""
-        text = to_sql(bound.query)
         try:
             return self._local.describe(text)
         except Error as exc:

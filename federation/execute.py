@@ -158,7 +158,7 @@ class Execution:
         for each in fragment.runtime_filters:
             sql = each.keys.sql(self._unkept.keys())
             if sql is not None:
-                rows = self._duck.run(self._duck.cursor(), sql, self._kept, self.cancel).read_all()
+                rows = self._duck.query(sql, self._kept, self.cancel).read_all()
                 found.append((each, distinct_keys(rows.column(0))))
         if found:
             made = apply_filters(fragment, found)
@@ -192,7 +192,7 @@ class Execution:
     def _run_stage(self, stage: Stage) -> None:
         inputs = {name: self._fetchers[name].reader() for name in stage.reads & self._fragments}
         sql = stage.sql(self._unkept.keys())
-        rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
+        rows = self._duck.query(sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
         batches, size = [], 0
         for batch in rows:
             batches.append(batch)
@@ -220,7 +220,7 @@ class Execution:
     def _local(self, sql: str) -> Iterator[pa.RecordBatch]:
         inputs = {name: fetcher.reader() for name, fetcher in self._fetchers.items() if name not in self._staged()}
         with self._translated():
-            rows = self._duck.run(self._duck.cursor(), sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
+            rows = self._duck.query(sql, {**inputs, **self._kept, **self._unkept}, self.cancel)
             self._running.append(rows)
             if rows.schema.types != self.schema.types:
                 raise InternalError(

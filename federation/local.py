@@ -54,8 +54,7 @@ class LocalSchema:
 
     def _evaluated(self, expressions: tuple[str, ...]) -> list[tuple[str, str | None]]:
         items = ", ".join(f"typeof({each}), CAST({each} AS VARCHAR)" for each in expressions)
-        cursor = self._duck.cursor()
-        row = [column[0].as_py() for column in self._duck.run(cursor, f"SELECT {items}", {}).read_all().columns]
+        row = [column[0].as_py() for column in self._duck.query(f"SELECT {items}").read_all().columns]
         return list(zip(row[::2], row[1::2], strict=True))
 
     def _create(self, identifier: str, table: CatalogTable, sql: str | None) -> None:

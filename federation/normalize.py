@@ -76,8 +76,9 @@ def _empty_exists(query: exp.Query) -> None:
             select.set("expressions", [exp.alias_(exp.Literal.number(1), "one", quoted=True)])
 
 
-def fold_now(query: exp.Query) -> None:
-    """One instant per query, in every source and in DuckDB; in place."""
+def fold_now(query: exp.Query) -> bool:
+    """One instant per query, in every source and in DuckDB; in place. Whether the query asks for it."""
+    asked = False
     now = datetime.datetime.now(datetime.UTC)
     for node in list(query.find_all(*_NOW, exp.Anonymous)):
         kind = _NOW_NAMES.get(node.name.lower()) if isinstance(node, exp.Anonymous) else _NOW[type(node)]
@@ -85,6 +86,8 @@ def fold_now(query: exp.Query) -> None:
             continue
         value = {"DATE": now.date().isoformat(), "TIMESTAMP": now.replace(tzinfo=None).isoformat(sep=" ")}
         _replace(node, exp.cast(exp.Literal.string(value.get(kind, now.isoformat(sep=" "))), kind))
+        asked = True
+    return asked
 
 
 def _fold_dates(query: exp.Query, evaluate: Evaluate) -> None:

@@ -1,0 +1,67 @@
+"""The same table as a Parquet file and in PostgreSQL, and a server over both."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from tests.http.running import Running, start_server
+from tests.servers import start_postgres
+
+COLUMNS = "id, x, name, day, amount"
+TABLE = """
+    CREATE TABLE numbers (
+        id bigint PRIMARY KEY, x double precision NOT NULL, name text NOT NULL, day date NOT NULL,
+        amount numeric(12, 2) NOT NULL
+    );
+"""
+ROWS = """
+    SELECT i::BIGINT AS id, i * 1.5::DOUBLE AS x, 'name ' || i AS name, DATE '2020-01-01' + (i % 1000)::INT AS day,
+           (i * 0.01)::DECIMAL(12, 2) AS amount
+    FROM range({rows}) t(i)
+"""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Place:
+    rows: int
+    file: Path
+    catalog: Path
+    postgres: str
+    server: Running
+
+    def server_seconds(self) -> float:
+        """Of processors, that the server has used."""
+        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+@contextmanager
+def prepared(folder: Path, rows: int) -> Iterator[Place]:
+    """In a folder that may be removed afterwards."""
+    file, text = folder / "numbers.parquet", folder / "numbers.csv"
+    duckdb.sql(f"COPY ({ROWS.format(rows=rows)}) TO '{file}'")
+    duckdb.sql(f"COPY (FROM '{file}') TO '{text}' (HEADER false)")
+    postgres = start_postgres()
+    try:
+        postgres.run(f"{TABLE}\\copy numbers FROM '{text}' (FORMAT csv)\nVACUUM ANALYZE numbers;")
+        text.unlink()
+        catalog = folder / "federation.toml"
+        sources = {"f": ("files", "path", str(file)), "pg": ("postgres", "uri", postgres.uri)}
+        catalog.write_text(
+            "".join(
+                f'[sources.{name}]\nadapter = "{adapter}"\n{key} = {json.dumps(value)}\n'
+                for name, (adapter, key, value) in sources.items()
+            )
+        )
+        with start_server(folder) as server:
+            yield Place(rows, file, catalog, postgres.uri, server)
+    finally:
+        postgres.stop()

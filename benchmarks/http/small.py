@@ -1,0 +1,81 @@
+"""Queries that return a row: how long one takes, and how many a server answers with all that it has."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from benchmarks.http.place import Place
+
+CLIENTS = 16
+ALONE = 300  # queries one after the other
+KEYS = 100  # that are asked for again and again
+QUERIES = {
+    "SELECT 1": "SELECT 1",
+    "a row of PostgreSQL by its key": "SELECT id, name FROM pg.numbers WHERE id = $id",
+    "a row of a Parquet file": "SELECT id, name FROM f.numbers WHERE id = $id",
+}
+
+
+@dataclass
+class Measured:
+    """`p50` and `p95` in seconds, of queries one after the other; `processor` is what a query costs the server."""
+
+    name: str
+    p50: float
+    p95: float
+    per_second: float
+    processor: float
+
+
+def measure(here: Place, seconds: float) -> list[Measured]:
+    return [asyncio.run(_measure(here, name, sql, seconds)) for name, sql in QUERIES.items()]
+
+
+async def _measure(here: Place, name: str, sql: str, seconds: float) -> Measured:
+    requests = [_request(sql, key * here.rows // KEYS) for key in range(KEYS if "$id" in sql else 1)]
+    port = here.server.port
+    await asyncio.gather(*(_ask(port, requests, number, 0, 1.0) for number in range(CLIENTS)))
+    alone = sorted(await _ask(port, requests, 0, ALONE, 0.0))
+    before, started = here.server_seconds(), time.perf_counter()
+    asked = await asyncio.gather(*(_ask(port, requests, number, 0, seconds) for number in range(CLIENTS)))
+    count, took = sum(map(len, asked)), time.perf_counter() - started
+    processor = (here.server_seconds() - before) / count
+    return Measured(name, statistics.median(alone), alone[len(alone) * 95 // 100], count / took, processor)
+
+
+def _request(sql: str, key: int) -> bytes:
+    body = {"sql": sql, "params": {"id": key} if "$id" in sql else None}
+    request = httpx.Request("POST", "http://127.0.0.1/v1/query", json=body)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join(["POST /v1/query HTTP/1.1", *lines, "", ""]).encode() + request.content
+
+
+async def _ask(port: int, requests: list[bytes], start: int, least: int, seconds: float) -> list[float]:
+    """How long each answer took, on one connection. A client of its own, for httpx uses more time than the server."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    until, times = time.perf_counter() + seconds, []
+    while len(times) < least or time.perf_counter() < until:
+        started = time.perf_counter()
+        writer.write(requests[(start * 7 + len(times)) % len(requests)])
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"content-length: " in head:
+            body = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        else:
+            body = await reader.readuntil(b"\r\n0\r\n\r\n")
+        times.append(time.perf_counter() - started)
+        if not head.startswith(b"http/1.1 200") or b'"rows": 1,' not in body:
+            raise AssertionError(body[:500])
+    writer.close()
+    return times
+
+
+def report(measured: list[Measured]) -> None:
+    print(f"\n{'':<31} p50 ms  p95 ms  queries/s of {CLIENTS} clients  processor ms of the server for each")
+    for each in measured:
+        figures = f"{each.p50 * 1000:6.2f}  {each.p95 * 1000:6.2f}  {each.per_second:23.0f}"
+        print(f"{each.name:<31} {figures}  {each.processor * 1000:10.2f}")

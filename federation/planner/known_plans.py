@@ -1,0 +1,72 @@
+"""Plans of statements that come again, such as the point queries of an application.
+
+A plan follows from the bound query, the tables in it, the optimizations and what costs are known. All of these but the
+costs are compared, so a plan is never one for other tables than the catalog has now: binding is not left out. Costs
+decide how quick a plan is, not what it answers; they are looked at again after as long as `costs` keeps estimates.
+
+Kept is what can run again as it is: no stages (keys change their fragments), and scans that share nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from catalog.model import CatalogTable
+from federation.planner.costs import KEPT_SECONDS
+from federation.planner.nodes import Plan
+from federation.planner.optimizations import Optimization, Optimizations
+
+KEPT = 512
+
+_Key = tuple[str, frozenset[Optimization]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    tables: Mapping[str, CatalogTable]
+    optimizations: Optimizations
+    plan: Plan
+    until: float
+
+
+class KnownPlans:
+    """By the text of the bound query, in which tables have identifiers. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+
+    def get(self, text: str, tables: Mapping[str, CatalogTable], optimizations: Optimizations) -> Plan | None:
+        key = text, optimizations.disabled
+        with self._lock:
+            known = self._known.get(key)
+            if known is None:
+                return None
+            self._known.move_to_end(key)
+        if time.monotonic() > known.until or known.optimizations != optimizations or known.tables != tables:
+            return None
+        return _another(known.plan)
+
+    def keep(self, text: str, tables: Mapping[str, CatalogTable], optimizations: Optimizations, plan: Plan) -> None:
+        if plan.stages or not all(each.scan is not None and each.scan.reusable for each in plan.fragments):
+            return
+        known = _Known(tables, optimizations, _another(plan), time.monotonic() + KEPT_SECONDS)
+        with self._lock:
+            self._known[text, optimizations.disabled] = known
+            self._known.move_to_end((text, optimizations.disabled))
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+
+    def forget(self) -> None:
+        """Something is not as it was planned."""
+        with self._lock:
+            self._known.clear()
+
+
+def _another(plan: Plan) -> Plan:
+    """The notes are each run's own."""
+    return replace(plan, notes=list(plan.notes))

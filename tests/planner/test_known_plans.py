@@ -1,0 +1,115 @@
+"""A statement that comes again is not planned again, and its answer is never that of before."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.errors import SourceChanged
+from catalog.catalog import Catalog
+from catalog.load import load_catalog
+from federation.engine import Engine
+from tests.adapters.recording import RecordingAdapter, record
+
+POINT = "SELECT id, name FROM lite.p WHERE id = $id"
+Change = Callable[[str], None]
+
+
+@pytest.fixture
+def change(tmp_path: Path) -> Change:
+    def run(script: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
+            lite.executescript(script)
+
+    run("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO p VALUES (1, 'a'), (2, 'b');")
+    return run
+
+
+@pytest.fixture
+def lite(tmp_path: Path, change: Change) -> Iterator[tuple[Engine, RecordingAdapter]]:
+    """An engine that keeps no metadata, and what its source was asked."""
+    text = '[settings]\nmetadata_ttl = "0s"\n[sources.lite]\nadapter = "sqlite"\npath = "lite.db"\n'
+    (tmp_path / "federation.toml").write_text(text, encoding="utf-8")
+    loaded = load_catalog(tmp_path / "federation.toml")
+    source = loaded.sources["lite"]
+    adapter = record(source.adapter)
+    with Engine(Catalog([replace(source, adapter_or_fault=adapter)], settings=loaded.settings)) as engine:
+        yield engine, adapter
+
+
+def rows(engine: Engine, sql: str, params: Any = None, **more: Any) -> list[dict[str, Any]]:
+    return engine.query(sql, params, **more).read_all().to_pylist()
+
+
+def test_the_source_is_asked_again_but_nothing_is_planned(lite: tuple[Engine, RecordingAdapter], change: Change):
+    engine, adapter = lite
+    assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "a"}]
+    change("UPDATE p SET name = 'new'")
+    assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "new"}]
+    assert len(adapter.queries) == 1
+    assert len(adapter.requests) == 2
+    assert rows(engine, POINT, {"id": 2}) == [{"id": 2, "name": "new"}]
+    assert len(adapter.queries) == 2
+
+
+def test_other_options_are_another_plan(lite: tuple[Engine, RecordingAdapter]):
+    engine, adapter = lite
+    assert rows(engine, POINT, {"id": 1}) == rows(engine, POINT, {"id": 1}, options={"pushdown": False})
+    assert "WHERE" in adapter.requests[0]
+    assert "WHERE" not in adapter.requests[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("ALTER TABLE p ADD COLUMN more TEXT DEFAULT 'x'", [{"id": 1, "name": "a", "more": "x"}]),
+        ("DROP TABLE p; CREATE TABLE p (id TEXT, name BLOB) STRICT; INSERT INTO p VALUES ('1', x'00')", None),
+        ("ALTER TABLE p RENAME COLUMN name TO n", [{"id": 1, "n": "a"}]),
+    ],
+)
+def test_a_table_that_changed_is_planned_anew(
+    lite: tuple[Engine, RecordingAdapter], change: Change, script: str, expected: list[dict[str, Any]] | None
+):
+    engine, _ = lite
+    assert rows(engine, "SELECT * FROM lite.p WHERE id = '1'") == [{"id": 1, "name": "a"}]
+    change(script)
+    assert rows(engine, "SELECT * FROM lite.p WHERE id = '1'") == (expected or [{"id": "1", "name": b"\0"}])
+
+
+def test_a_change_that_shows_only_when_it_is_read(tmp_path: Path, change: Change):
+    text = '[sources.lite]\nadapter = "sqlite"\npath = "lite.db"\n'
+    (tmp_path / "federation.toml").write_text(text, encoding="utf-8")
+    with Engine.open(tmp_path / "federation.toml") as engine:
+        assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "a"}]
+        change("ALTER TABLE p RENAME TO other")
+        with pytest.raises(SourceChanged):
+            rows(engine, POINT, {"id": 1})
+        change("ALTER TABLE other RENAME TO p")
+        assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "a"}]
+
+
+def test_time_goes_on(lite: tuple[Engine, RecordingAdapter]):
+    engine, _ = lite
+    sql = "SELECT now() AS at, id FROM lite.p WHERE id = 1 AND now() > TIMESTAMP '2020-01-01'"
+    assert rows(engine, sql)[0]["at"] < rows(engine, sql)[0]["at"]
+
+
+def test_notes_are_those_of_one_run(lite: tuple[Engine, RecordingAdapter]):
+    engine, _ = lite
+    first = engine.explain(POINT, {"id": 1}).text()
+    assert engine.explain(POINT, {"id": 1}).text() == first == engine.explain(POINT, {"id": 1}).text()
+
+
+def test_keys_are_looked_up_in_every_run(lite: tuple[Engine, RecordingAdapter], change: Change):
+    """A join with a stage changes its fragments: it is planned each time."""
+    engine, _ = lite
+    sql = "SELECT p.name FROM lite.p JOIN (VALUES (1)) AS v (id) ON p.id = v.id"
+    assert rows(engine, sql) == [{"name": "a"}]
+    change("UPDATE p SET name = 'new'")
+    assert rows(engine, sql) == [{"name": "new"}]
