@@ -21,7 +21,7 @@ from adapters.pool import Pool
 from adapters.postgres_errors import Faults
 from adapters.postgres_schema import quoted
 
-BATCH_BYTES = 2 << 20
+BATCH_BYTES = 512 << 10  # as fast as 2 MiB, and the first rows come in a quarter of the time
 CONNECT_SECONDS = 10
 _CANCEL_EVERY = 0.05
 #: ranges and arrays travel as text, so what that looks like is fixed as well

@@ -6,6 +6,7 @@ floats; what pandas has no type for (decimals, dates, times, UUIDs, nested value
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ import pyarrow.compute
 from adapters.errors import DataError, InterfaceError, NotSupportedError
 from federation.quoting import quoted
 from federation.text import PER_DAY, to_text
-from federation.values import python_values
+from federation.values import EPOCH_DAY, python_values
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
     import polars
 
 pc: Any = pyarrow.compute
+FIRST_DAY, LAST_DAY = (day.toordinal() - EPOCH_DAY for day in (datetime.date.min, datetime.date.max))
 INFINITE = {64: (2**63 - 1, -(2**63) + 1), 32: (2**31 - 1, -(2**31) + 1)}  # DuckDB's, by the width of the type
 
 
@@ -33,16 +35,20 @@ def pandas_frame(table: pa.Table, types: Sequence[str]) -> pandas.DataFrame:
         **{pa.int64(): pd.Int64Dtype(), pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype()},
         **{pa.uint32(): pd.UInt32Dtype(), pa.uint64(): pd.UInt64Dtype(), pa.bool_(): pd.BooleanDtype()},
     }
-    columns = []
+    columns = {}
     for index, (name, type_name) in enumerate(zip(table.column_names, types, strict=True)):
         column: Any = table.column(index)
         if _is_native(column.type):
             _refuse_infinity(column, name)
-            columns.append(column.to_pandas(types_mapper=masked.get))
+            # A mapper, whatever it maps, makes pandas copy text into objects.
+            mapper = masked.get if column.type in masked else None
+            columns[index] = column.to_pandas(types_mapper=mapper)
+        elif pa.types.is_date32(column.type) and _within_python(column):
+            columns[index] = column.to_pandas(date_as_object=True)
         else:
             values = [value for chunk in column.chunks for value in python_values(chunk, name, type_name)]
-            columns.append(pd.Series(values, dtype=object))
-    frame: pandas.DataFrame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
+            columns[index] = pd.Series(values, dtype=object)
+    frame: pandas.DataFrame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(table.column_names)
     return frame
 
@@ -79,6 +85,12 @@ def _is_native(kind: pa.DataType) -> bool:
     return (kinds.is_integer(kind) or kinds.is_boolean(kind) or kinds.is_floating(kind)) or (
         kinds.is_timestamp(kind) or kinds.is_string(kind) or kinds.is_large_string(kind)
     )
+
+
+def _within_python(column: Any) -> bool:
+    """Whether all are days of the years 1 to 9999, which `datetime.date` holds."""
+    ends = pc.min_max(column.cast(pa.int32())).as_py()
+    return ends["min"] is None or (ends["min"] >= FIRST_DAY and ends["max"] <= LAST_DAY)
 
 
 def _refuse_infinity(column: Any, name: str) -> None:

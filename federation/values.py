@@ -7,6 +7,7 @@ infinity, 24:00:00, nanoseconds in a `datetime`. Nothing is rounded or clipped.
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from federation.nested import Values, list_rows, map_rows, struct_rows
 from federation.quoting import quoted
 from federation.text import PER_DAY
 
+EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
 WHOLE = frozenset({"HUGEINT", "UHUGEINT"})  # decimals of scale 0 in Arrow
 
 
@@ -42,14 +45,30 @@ def _convert(array: Values) -> list[Any]:
         return _convert(array.dictionary_decode())
     if pa.types.is_nested(kind):
         return _nested(array)
+    if pa.types.is_decimal(kind):
+        texts = array.cast(pa.string()).to_pylist()
+        return [None if text is None else Decimal(text) for text in texts]
+    if pa.types.is_date32(kind):
+        days = array.cast(pa.int32()).to_pylist()
+        return [None if day is None else datetime.date.fromordinal(EPOCH_DAY + day) for day in days]
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         array = array.cast(pa.timestamp("us", kind.tz))  # refuses to drop digits
-    elif pa.types.is_time(kind):
+    if pa.types.is_timestamp(kind) and kind.tz in (None, "UTC"):
+        return _instants(array)
+    if pa.types.is_time(kind):
         numbers = array.cast(pa.int64() if kind.bit_width == 64 else pa.int32()).to_pylist()
         if PER_DAY[kind.unit] in numbers:
             raise ValueError("24:00:00")  # to_pylist would say 00:00:00
     values: list[Any] = array.to_pylist()
     return values
+
+
+def _instants(array: Values) -> list[Any]:
+    """Timestamps without a zone, or in UTC. As with dates and decimals, pyarrow's own way takes three times as long."""
+    epoch: Any = pa.scalar(0, pa.timestamp("us", array.type.tz)).as_py()
+    factor = MICROSECONDS[array.type.unit]
+    numbers = array.cast(pa.int64()).to_pylist()
+    return [None if each is None else epoch + datetime.timedelta(0, 0, each * factor) for each in numbers]
 
 
 def _nested(array: Values) -> list[Any]:

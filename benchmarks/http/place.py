@@ -26,6 +26,20 @@ ROWS = """
            (i * 0.01)::DECIMAL(12, 2) AS amount
     FROM range({rows}) t(i)
 """
+CATALOG = """
+[sources.f]
+adapter = "files"
+path = {file}
+
+[sources.pg]
+adapter = "postgres"
+uri = {uri}
+
+[sources.kept]
+adapter = "postgres"
+uri = {uri}
+cache = {{ ttl = "1h" }}
+"""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -54,13 +68,7 @@ def prepared(folder: Path, rows: int) -> Iterator[Place]:
         postgres.run(f"{TABLE}\\copy numbers FROM '{text}' (FORMAT csv)\nVACUUM ANALYZE numbers;")
         text.unlink()
         catalog = folder / "federation.toml"
-        sources = {"f": ("files", "path", str(file)), "pg": ("postgres", "uri", postgres.uri)}
-        catalog.write_text(
-            "".join(
-                f'[sources.{name}]\nadapter = "{adapter}"\n{key} = {json.dumps(value)}\n'
-                for name, (adapter, key, value) in sources.items()
-            )
-        )
+        catalog.write_text(CATALOG.format(file=json.dumps(str(file)), uri=json.dumps(postgres.uri)))
         with start_server(folder) as server:
             yield Place(rows, file, catalog, postgres.uri, server)
     finally:

@@ -43,7 +43,10 @@ class Queries:
         self._runs[run.id] = run
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._free.acquire(), WAIT_SECONDS)
+            if self._free.locked():
+                await asyncio.wait_for(self._free.acquire(), WAIT_SECONDS)
+            else:
+                await self._free.acquire()  # at once, and without the task that a time limit takes
         except TimeoutError:
             run.end(failure := _too_many())
             self._forget(run)

@@ -52,16 +52,14 @@ async def query(
     body: QueryRequest,
     server: Annotated[Server, Depends(server_of)],
     query_id: QueryId = None,
-    accept: Accept = None,
-    accept_encoding: Accept = None,
 ) -> Response:
     """Run a query and stream its rows.
 
     A failure before the first byte is a problem document. After it the connection is broken: an answer that ends as
     HTTP says it should is whole.
     """
-    form = negotiate(accept)
-    coding = preferred_coding(accept_encoding, CODINGS if form.compressible else ())
+    form = negotiate(request.headers.get("accept"))  # as parameters they would take longer than all that is done here
+    coding = preferred_coding(request.headers.get("accept-encoding"), CODINGS if form.compressible else ())
     run = requested(body, user_of(request), query_id)
     return await server.answers.answer(request, run, form, coding)
 

@@ -1,7 +1,7 @@
 """An answer that streams: its chunks are made in a thread and sent from the event loop.
 
-The next chunk is asked for when the socket has taken the one before, so a slow reader holds the query back, down to its
-sources. A reader that goes away ends it there.
+One chunk is made while the one before is sent, and the next is asked for when the socket has taken that. So a slow
+reader holds the query back, down to its sources. A reader that goes away ends it there.
 """
 
 from __future__ import annotations
@@ -47,14 +47,23 @@ class Stream:
         self._on_close = on_close
         self._stop_watching = watch(receive, self._went)
         self._closed = False
+        self._ahead: asyncio.Task[Chunk] | None = None
 
     async def next(self) -> Chunk:
-        return await self._workers.run(_pull, self._chunks)
+        """The next chunk, which may be under way already."""
+        task, self._ahead = self._ahead, None
+        return await (task or self._workers.run(_pull, self._chunks))
+
+    def ask(self) -> None:
+        """Let the next chunk be made meanwhile."""
+        self._ahead = asyncio.create_task(self._workers.run(_pull, self._chunks))
 
     def close(self, error: BaseException | None) -> None:
         if not self._closed:
             self._closed = True
             self._stop_watching()
+            if self._ahead is not None:
+                self._ahead.add_done_callback(_drop)
             self._on_close(error)
 
     def _went(self) -> None:
@@ -131,6 +140,8 @@ class _StreamedResponse(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             chunk = self._first
             while not self._stream.gone:
+                if not chunk.last:
+                    self._stream.ask()
                 await send({"type": "http.response.body", "body": chunk.data, "more_body": not chunk.last})
                 if chunk.last:
                     failure = None
@@ -156,6 +167,12 @@ def _drive(run: Run, engines: Engines, form: Format, coding: str) -> Iterator[Ch
         run.end(exc)
         raise
     run.end()
+
+
+def _drop(ahead: asyncio.Task[Chunk]) -> None:
+    """What was made for nobody, or failed because nobody wanted it any more."""
+    if not ahead.cancelled():
+        ahead.exception()
 
 
 def _pull(chunks: Iterator[Chunk]) -> Chunk:

@@ -4,7 +4,8 @@ A plan follows from the bound query, the tables in it, the optimizations and wha
 costs are compared, so a plan is never one for other tables than the catalog has now: binding is not left out. Costs
 decide how quick a plan is, not what it answers; they are looked at again after as long as `costs` keeps estimates.
 
-Kept is what can run again as it is: no stages (keys change their fragments), and scans that share nothing.
+Kept is what can run again as it is: no stages and runtime filters, for they change fragments, and scans that share
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from catalog.model import CatalogTable
 from federation.planner.costs import KEPT_SECONDS
-from federation.planner.nodes import Plan
+from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimization, Optimizations
 
 KEPT = 512
@@ -52,7 +53,7 @@ class KnownPlans:
         return _another(known.plan)
 
     def keep(self, text: str, tables: Mapping[str, CatalogTable], optimizations: Optimizations, plan: Plan) -> None:
-        if plan.stages or not all(each.scan is not None and each.scan.reusable for each in plan.fragments):
+        if plan.stages or not all(map(_can_run_again, plan.fragments)):
             return
         known = _Known(tables, optimizations, _another(plan), time.monotonic() + KEPT_SECONDS)
         with self._lock:
@@ -67,6 +68,11 @@ class KnownPlans:
             self._known.clear()
 
 
+def _can_run_again(fragment: Fragment) -> bool:
+    return fragment.scan is not None and fragment.scan.reusable and not fragment.runtime_filters
+
+
 def _another(plan: Plan) -> Plan:
-    """The notes are each run's own."""
-    return replace(plan, notes=list(plan.notes))
+    """What a run may change is its own."""
+    fragments = [replace(each, notes=list(each.notes)) for each in plan.fragments]
+    return replace(plan, fragments=fragments, notes=list(plan.notes))

@@ -32,7 +32,7 @@ def change(tmp_path: Path) -> Change:
 
 
 @pytest.fixture
-def lite(tmp_path: Path, change: Change) -> Iterator[tuple[Engine, RecordingAdapter]]:
+def lite(tmp_path: Path, change: Change) -> Iterator[tuple[Engine, RecordingAdapter]]:  # noqa: ARG001 -- its file
     """An engine that keeps no metadata, and what its source was asked."""
     text = '[settings]\nmetadata_ttl = "0s"\n[sources.lite]\nadapter = "sqlite"\npath = "lite.db"\n'
     (tmp_path / "federation.toml").write_text(text, encoding="utf-8")
