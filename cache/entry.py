@@ -12,7 +12,8 @@ from cache.payload import Written
 class Entry:
     """`as_of` is when the source was asked, in seconds of the epoch: the rows are what it held then or later. `seconds`
     is how long it took. `tables` are the full names of all that were read. `boot` names the run of the machine in which
-    the file was written."""
+    the file was written. `region` is a `cache.regions.Region` as text and `shelf` where it is filed, both empty where
+    the fragment answers nothing but itself."""
 
     digest: str
     source: str
@@ -23,6 +24,8 @@ class Entry:
     file: str
     written: Written
     boot: str
+    region: str = ""
+    shelf: str = ""
 
     @property
     def bytes(self) -> int:

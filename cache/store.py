@@ -5,7 +5,8 @@
    process; the lock ends with the process that has it.
 3. A recording writes to a file of its own. At its end the file is renamed, then entered into the index; only then can
    it be found.
-4. What no entry names and nobody is writing is removed by the next process that opens the folder.
+4. What may answer others is filed by its region as well; `filed` finds it.
+5. What no entry names and nobody is writing is removed by the next process that opens the folder.
 
 Nothing here fails a query: what the disk refuses is logged, and is not kept.
 """
@@ -16,8 +17,9 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,12 +34,14 @@ from cache.keys import FragmentKey
 from cache.locks import FileLock, idle
 from cache.payload import PayloadWriter, TooLarge, Written, open_payload
 from cache.recording import Recording, Waiters
+from cache.regions import Region
+from cache.shelves import on_shelf, put_on_shelf, take_off_shelf
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 10 << 30
 #: Counts up whenever what is on disk means something else: the layout, the keys, how adapters read.
-FORMAT = 1
+FORMAT = 2
 _LOCK_SECONDS = 2.0
 _ENTRY, _BYTES = "entry ", "bytes "  # an entry by its digest; the bytes of a source's entries
 _ALL = ""  # the source that stands for all of them
@@ -89,6 +93,19 @@ class Store:
             self._complain(exc)
             return None
 
+    def filed(self, key: FragmentKey, regions: Iterable[Region]) -> list[Entry]:
+        """Entries of the key's source and credentials that may hold all rows of one of the regions."""
+        index, found = self._index, []
+        if index is None:
+            return []
+        try:
+            for place in {_shelf(key, region.family, name) for region in regions for name in region.shelves()}:
+                entries = [self._read(index, each) for each in on_shelf(index, place)]
+                found += [each for each in entries if each is not None and each.region]
+        except FAILURES as exc:
+            self._complain(exc)
+        return found
+
     def open(self, entry: Entry) -> pa.RecordBatchReader | None:
         """The batches, mapped into memory; None when they are gone or not what was written, and then the entry is as
         well."""
@@ -112,13 +129,18 @@ class Store:
     # --- writing ------------------------------------------------------------------------------------------------
 
     def record(
-        self, key: FragmentKey, schema: pa.Schema, tables: tuple[str, ...], most_bytes: int | None = None
+        self,
+        key: FragmentKey,
+        schema: pa.Schema,
+        tables: tuple[str, ...],
+        most_bytes: int | None = None,
+        region: Region | None = None,
     ) -> Recording | None:
         """The turn to fetch `key`, and the way to keep what comes; None while another has it. `schema` is what will
         arrive, `most_bytes` what the fragments of the source may take together."""
         lock = writer = None
         limit = min(most_bytes or self._most_bytes, self._most_bytes)
-        enter = partial(self._enter, key, tables, self.clock(), limit)
+        enter = partial(self._enter, key, tables, self.clock(), limit, region)
         if self._index is not None:
             try:
                 lock = FileLock.attempt(self._lock_path(key.digest))
@@ -142,8 +164,7 @@ class Store:
             with self._index.transact():
                 found = self._read(self._index, entry.digest)
                 if found is not None and found.file == entry.file:
-                    self._index.delete(_ENTRY + entry.digest)
-                    self._count(self._index, entry.source, -entry.bytes)
+                    self._forget(self._index, entry)
             self._path(entry.file).unlink(missing_ok=True)
         except FAILURES as exc:
             self._complain(exc)
@@ -154,6 +175,7 @@ class Store:
         tables: tuple[str, ...],
         as_of: float,
         limit: int,
+        region: Region | None,
         writer: PayloadWriter,
         written: Written,
         seconds: float,
@@ -161,6 +183,9 @@ class Store:
         path = writer.path.with_suffix(".arrow")
         writer.path.rename(path)
         entry = Entry(key.digest, key.source, tables, as_of, seconds, writer.rows, path.name, written, self._boot)
+        if region is not None:
+            shelf = _shelf(key, region.family, region.shelf())
+            entry = replace(entry, region=region.dump(), shelf=shelf)
         index = self._index
         if index is None:
             path.unlink()
@@ -168,8 +193,12 @@ class Store:
         try:
             with index.transact():
                 before = self._read(index, key.digest)
+                if before is not None:
+                    self._forget(index, before)
                 index.set(_ENTRY + key.digest, entry.to_text())
-                self._count(index, key.source, entry.bytes - (before.bytes if before is not None else 0))
+                self._count(index, key.source, entry.bytes)
+                if entry.shelf:
+                    put_on_shelf(index, entry.shelf, entry.digest)
         except FAILURES:
             path.unlink()
             raise
@@ -207,7 +236,7 @@ class Store:
             names = {path.name for path in self._folder_path.iterdir()}
             for entry in list(self._entries(index)):
                 if entry.file not in names:
-                    index.delete(_ENTRY + entry.digest)
+                    self._forget(index, entry)
                     continue
                 kept.add(entry.file)
                 for source in (_ALL, entry.source):
@@ -233,6 +262,12 @@ class Store:
     def _read(self, index: Index, digest: str) -> Entry | None:
         return read_entry(index.get(_ENTRY + digest))
 
+    def _forget(self, index: Index, entry: Entry) -> None:
+        index.delete(_ENTRY + entry.digest)
+        self._count(index, entry.source, -entry.bytes)
+        if entry.shelf:
+            take_off_shelf(index, entry.shelf, entry.digest)
+
     def _count(self, index: Index, source: str, more: int) -> None:
         for each in (_ALL, source):
             index.incr(_BYTES + each, more)
@@ -256,3 +291,7 @@ class Store:
         elif not self._complained:
             self._complained = True
             log.warning("fragments are not kept in %s: %s", self._root, exc)
+
+
+def _shelf(key: FragmentKey, family: str, name: str) -> str:
+    return key.place("shelf", family, name)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from catalog.model import CachePolicy
 from catalog.values import Section
 
-TABLE_CACHE_KEYS = ("ttl", "stale_while_revalidate", "stale_if_error")
-SOURCE_CACHE_KEYS = (*TABLE_CACHE_KEYS, "max_size", "native_queries")
+_DURATIONS = ("ttl", "stale_while_revalidate", "stale_if_error")
+TABLE_CACHE_KEYS = (*_DURATIONS, "immutable")
+SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries")
 _EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'
 
 
@@ -26,13 +27,14 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
     if "ttl" not in value and of_source is None:
         inner.fault("ttl", "this key is missing", _EXAMPLE)
     base = of_source or CachePolicy()
-    ttl, while_revalidate, if_error = (inner.duration(key, zero=True) for key in TABLE_CACHE_KEYS)
+    ttl, while_revalidate, if_error = (inner.duration(key, zero=True) for key in _DURATIONS)
     return CachePolicy(
         base.ttl if ttl is None else ttl,
         base.stale_while_revalidate if while_revalidate is None else while_revalidate,
         base.stale_if_error if if_error is None else if_error,
         inner.bytes("max_size") or base.max_bytes,
         inner.flag("native_queries") or base.native_queries,
+        frozenset(each.lower() for each in inner.texts("immutable")),
     )
 
 

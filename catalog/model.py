@@ -25,13 +25,15 @@ class Limits:
 class CachePolicy:
     """How old, in seconds, may be what is given from the cache: `ttl` without asking the source, so much more while it
     is asked again, so much more where it cannot be reached. `max_bytes` is what the source's rows may take on disk.
-    Native queries are cached only if they are said to be."""
+    Native queries are cached only if they are said to be. A row never changes its value in the columns `immutable` of
+    its table, with names in lower case: by these a fragment may be put together from an older and a newer part."""
 
     ttl: float = 0.0
     stale_while_revalidate: float = 0.0
     stale_if_error: float = 0.0
     max_bytes: int | None = None
     native_queries: bool = False
+    immutable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,41 +11,54 @@ that is waited for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
 
-from adapters.base import CancelToken, Scan
+from adapters.base import CancelToken, Predicate, Scan
 from adapters.errors import Error, QueryCancelled, SourceUnavailable
 from cache.recording import Recording, Waiter
 from catalog.listing import again
 from federation.caching import Cached, FragmentCache, MakeFetcher, Wanted
+from federation.containment import Picked
 from federation.fetch import Fetcher, FetchStats
 from federation.progress import State
+from federation.united import UnitedFetch
 
 SHORTEST, LONGEST = 0.002, 0.05  # seconds between two looks
 PATIENCE = 300.0  # seconds without a sign of whoever has the turn
+
+
+#: fetches the rows of the same fragment that fulfil conditions on its outputs; None where the source cannot be asked so
+MakeRest = Callable[[Sequence[Predicate], CancelToken], "Fetcher | CachedFetch | None"]
 
 
 class CachedFetch:
     """As a Fetcher."""
 
     def __init__(
-        self, cache: FragmentCache, wanted: Wanted, scan: Scan, make: MakeFetcher, cancel: CancelToken
+        self,
+        cache: FragmentCache,
+        wanted: Wanted,
+        scan: Scan,
+        make: MakeFetcher,
+        make_rest: MakeRest,
+        cancel: CancelToken,
     ) -> None:
         self.scan = scan
         self.error: Error | None = None
         self._cache = cache
         self._wanted = wanted
         self._make = make
+        self._make_rest = make_rest
         self._query = cancel
         self._fetch = CancelToken()  # apart: where it fails, the cache may still answer
         self._lock = threading.Lock()
         self._started = self._closed = False
         self._ended = threading.Event()  # closed or cancelled: nobody waits any more
         self._cached: Cached | None = None
-        self._fetcher: Fetcher | None = None
+        self._fetcher: Fetcher | UnitedFetch | None = None
         self._given = False  # rows of the source
         self._refreshed = False  # with the scan, which is closed there
         self._stream: Generator[pa.RecordBatch] | None = None
@@ -63,14 +76,21 @@ class CachedFetch:
     def reader(self) -> pa.RecordBatchReader:
         """The one reader of this fragment; starts it when it was not."""
         self.start()
-        if self._cached is not None:
+        if self._cached is not None and isinstance(self._cached.rows, pa.RecordBatchReader):
             return self._cached.rows  # without Python between the file and who reads
         self._stream = self._batches()
         return pa.RecordBatchReader.from_batches(self.scan.schema, self._stream)
 
     @property
     def state(self) -> State:
-        return self._cached.state if self._cached is not None else State.LIVE
+        found = self._cached or self._fetcher
+        return found.state if found is not None else State.LIVE
+
+    @property
+    def query(self) -> str:
+        """What picks the rows out of a fragment that holds more."""
+        found = self._cached or self._fetcher
+        return found.query if found is not None else ""
 
     @property
     def as_of(self) -> float:
@@ -84,7 +104,8 @@ class CachedFetch:
         """What was asked of the source: of the cache, only rows and bytes are told."""
         cached, fetcher = self._cached, self._fetcher
         if cached is not None:
-            return FetchStats(cached.entry.rows, cached.entry.bytes, 0, None, 0.0, True)
+            counted = cached.rows if isinstance(cached.rows, Picked) else cached.entry
+            return FetchStats(counted.rows, counted.bytes, 0, None, 0.0, True)
         return fetcher.stats if fetcher is not None else FetchStats(0, 0, 0, None, 0.0, False)
 
     def close(self) -> None:
@@ -92,9 +113,11 @@ class CachedFetch:
         with self._lock:
             first, self._closed = not self._closed, True
         self._ended.set()
+        if self._cached is not None and isinstance(self._cached.rows, Picked):
+            self._cached.rows.close()
         if self._fetcher is not None:
             self._fetcher.close()
-        elif first and not self._refreshed:
+        if first and not self._refreshed and not isinstance(self._fetcher, Fetcher):  # which closes its scan
             self.scan.close()
         self._unlink()
         if self._stream is not None:
@@ -108,7 +131,7 @@ class CachedFetch:
         with self._lock:
             if self._cached is not None or self._fetcher is not None or self._closed:
                 return True
-            self._cached = self._cache.find(self._wanted, self.scan.schema)
+            self._cached = self._cache.find(self._wanted, self.scan.schema, self._query)
             if self._cached is None:
                 recording = self._cache.record(self._wanted, self.scan.schema)
                 if waiter is not None and waiter.error is not None:
@@ -118,7 +141,7 @@ class CachedFetch:
                 if recording is None and self._cache.store.idle(self._wanted.key) < PATIENCE:
                     return False
                 if recording is not None:  # who had the turn may just have ended
-                    self._cached = self._cache.find(self._wanted, self.scan.schema)
+                    self._cached = self._cache.find_same(self._wanted, self.scan.schema, self._query)
                 if self._cached is None:
                     self._lead(recording)
                 elif recording is not None:
@@ -128,9 +151,23 @@ class CachedFetch:
             return True
 
     def _lead(self, recording: Recording | None) -> None:
-        self._fetcher = self._make(self._fetch, recording)
+        united = self._united()
+        if united is not None and recording is not None:
+            recording.abandon()
+        self._fetcher = united or self._make(self._fetch, recording)
         self._fetch.register(self._failed)
         self._fetcher.start()
+
+    def _united(self) -> UnitedFetch | None:
+        found = self._cache.find_part(self._wanted)
+        rest = self._make_rest(found.missing, self._fetch) if found is not None else None
+        if found is None or rest is None:
+            return None
+        picked = self._cache.containment.run(found, self.scan.schema, self._fetch, rest.reader())
+        if picked is None:
+            rest.close()
+            return None
+        return UnitedFetch(found, picked, rest)
 
     def _wait(self) -> None:
         """Until it is known. Raises what the other fetch failed with."""
@@ -154,14 +191,22 @@ class CachedFetch:
                 self._fail(exc)
                 raise
         if self._cached is not None:
-            for batch in self._cached.rows:
-                self._query.check()
-                yield batch
+            yield from self._kept(self._cached)
         self._query.check()
         if self._ended.is_set():
             raise QueryCancelled("the fragment was closed while it was read")
 
-    def _fetched(self, fetcher: Fetcher) -> Generator[pa.RecordBatch]:
+    def _kept(self, cached: Cached) -> Generator[pa.RecordBatch]:
+        try:
+            for batch in cached.rows:
+                self._query.check()
+                yield batch
+        except Error as exc:  # of the query that picks them
+            self._query.check()
+            self._fail(exc)
+            raise
+
+    def _fetched(self, fetcher: Fetcher | UnitedFetch) -> Generator[pa.RecordBatch]:
         for batch in fetcher.batches():
             with self._lock:
                 if self._cached is not None:
@@ -173,7 +218,7 @@ class CachedFetch:
         """Whether the cache answers in place of a source that cannot be reached."""
         with self._lock:
             if self._cached is None and isinstance(error, SourceUnavailable) and not self._given:
-                self._cached = self._cache.fall_back(self._wanted, self.scan.schema)
+                self._cached = self._cache.fall_back(self._wanted, self.scan.schema, self._query)
             return self._cached is not None
 
     def _fail(self, error: Error) -> None:

@@ -16,16 +16,21 @@ from pathlib import Path
 import pyarrow as pa
 
 from adapters.base import CancelToken, SupportsQuery
+from adapters.duck import Duck
 from adapters.errors import Error, QueryCancelled
 from cache.entry import Entry
 from cache.keys import FragmentKey, fingerprint, scan_text
 from cache.recording import Recording
+from cache.regions import Region
 from cache.store import MOST_BYTES, Store
 from catalog.caching import strictest
 from catalog.catalog import Catalog
 from catalog.model import CachePolicy, Source
+from federation.containment import Containment, Found, Judge, Picked
 from federation.fetch import Fetcher
+from federation.local import LocalSchema
 from federation.planner.nodes import Fragment, RemoteQuery, TableScan
+from federation.planner.regions import Asked
 from federation.progress import Freshness, State
 
 log = logging.getLogger(__name__)
@@ -38,27 +43,37 @@ MakeFetcher = Callable[[CancelToken, Recording | None], Fetcher]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A fragment that may be cached. `tables` are the full names of what it reads."""
+    """A fragment that may be cached. `tables` are the full names of what it reads; `asked` says what of others answers
+    it, and `region` what it holds for others."""
 
     key: FragmentKey
     policy: CachePolicy
     tables: tuple[str, ...]
+    asked: Callable[[], Asked | None]
+    known: bool  # whether nothing else restricts its rows
+
+    @property
+    def region(self) -> Region | None:
+        asked = self.asked() if self.known else None
+        return asked.own if asked is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """Rows from the cache."""
+    """Rows from the cache: those of an entry, or what the `query` picks out of it."""
 
     entry: Entry
     state: State
-    rows: pa.RecordBatchReader
+    rows: pa.RecordBatchReader | Picked
+    query: str
 
 
 class FragmentCache:
     """One per engine. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, containment: Containment) -> None:
         self.store = store
+        self.containment = containment
         self._lock = threading.Lock()
         self._credentials: dict[str, str] = {}
         self._refreshing: set[str] = set()
@@ -66,13 +81,14 @@ class FragmentCache:
         self._closing = CancelToken()
 
     @classmethod
-    def of(cls, catalog: Catalog) -> FragmentCache | None:
+    def of(cls, catalog: Catalog, duck: Duck, local: LocalSchema) -> FragmentCache | None:
         """None for a catalog that caches nothing."""
         policies = [each.cache for each in catalog.sources.values()] + [each.cache for each in catalog.notes]
         if not any(policies):
             return None
         settings = catalog.settings
-        return cls(Store(settings.cache_directory or _default_folder(), most_bytes=settings.cache_size or MOST_BYTES))
+        store = Store(settings.cache_directory or _default_folder(), most_bytes=settings.cache_size or MOST_BYTES)
+        return cls(store, Containment(store, duck, local))
 
     def wanted(self, fragment: Fragment) -> Wanted | None:
         """None for what the catalog does not want to be cached."""
@@ -80,31 +96,40 @@ class FragmentCache:
         if policy is None or fragment.scan is None or not fragment.scan.partitions:
             return None  # what no key can match is not read at all
         names = {f"{each.source.name}.{each.table.name.schema}.{each.table.name.name}" for each in fragment.tables}
-        return Wanted(self._key(fragment), policy, tuple(sorted(names)))
+        asked = self.containment.asked(fragment)
+        return Wanted(self._key(fragment), policy, tuple(sorted(names)), asked, fragment.keys is not None)
 
-    def find(self, wanted: Wanted, schema: pa.Schema) -> Cached | None:
+    def find(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given without asking the source first; of that schema, or it is of no use."""
-        return self._open(wanted, schema, wanted.policy.stale_while_revalidate, State.STALE)
+        return self._open(self._seek(wanted, self._judge(wanted)), schema, cancel)
 
-    def fall_back(self, wanted: Wanted, schema: pa.Schema) -> Cached | None:
+    def find_same(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
+        """What of that was asked for in the same words."""
+        return self._open(self._same(wanted, self._judge(wanted)), schema, cancel)
+
+    def fall_back(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given now that the source could not be reached."""
-        return self._open(wanted, schema, wanted.policy.stale_if_error, State.STALE_ON_ERROR)
+        return self._open(self._seek(wanted, self._judge(wanted, failed=True)), schema, cancel)
 
     def peek(self, fragments: Iterable[Fragment]) -> dict[str, Freshness]:
         """What `find` would find for those that are planned, by their names."""
         found = {}
         for fragment in fragments:
             wanted = self.wanted(fragment)
-            entry = self.store.look(wanted.key) if wanted is not None else None
-            if wanted is not None and entry is not None:
-                state = self._judge(entry, wanted.policy, wanted.policy.stale_while_revalidate, State.STALE)
-                if state is not None:
-                    found[fragment.name] = Freshness(fragment.source.name, state, entry.as_of)
+            source = self._seek(wanted, self._judge(wanted)) if wanted is not None else None
+            if source is not None:
+                found[fragment.name] = Freshness(fragment.source.name, source.state, source.entry.as_of, source.query)
         return found
+
+    def find_part(self, wanted: Wanted) -> Found | None:
+        """What has a part of it, if the other one may be fetched."""
+        asked = wanted.asked()
+        judge = self._judge(wanted)
+        return self.containment.seek_part(wanted.key, asked, judge) if asked is not None else None
 
     def record(self, wanted: Wanted, schema: pa.Schema) -> Recording | None:
         """As Store.record."""
-        return self.store.record(wanted.key, schema, wanted.tables, wanted.policy.max_bytes)
+        return self.store.record(wanted.key, schema, wanted.tables, wanted.policy.max_bytes, wanted.region)
 
     def refresh(self, wanted: Wanted, schema: pa.Schema, make: MakeFetcher) -> bool:
         """Ask the source again, behind everyone's back; False when that is not needed, or there is too much to do."""
@@ -126,20 +151,44 @@ class FragmentCache:
             workers.shutdown()
         self.store.close()
 
-    def _open(self, wanted: Wanted, schema: pa.Schema, longer: float, then: State) -> Cached | None:
-        entry = self.store.look(wanted.key)
-        state = self._judge(entry, wanted.policy, longer, then) if entry is not None else None
-        if entry is None or state is None:
-            return None
-        rows = self.store.open(entry)
-        return Cached(entry, state, rows) if rows is not None and rows.schema.equals(schema) else None
+    def _open(self, found: Found | None, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
+        rows: pa.RecordBatchReader | Picked | None = None
+        if found is not None and found.query:
+            rows = self.containment.run(found, schema, cancel)
+        elif found is not None:
+            rows = self.store.open(found.entry)
+            rows = rows if rows is not None and rows.schema.equals(schema) else None
+        return Cached(found.entry, found.state, rows, found.query) if found is not None and rows is not None else None
 
-    def _judge(self, entry: Entry, policy: CachePolicy, longer: float, then: State) -> State | None:
-        """The state of an entry now: `then` where it is `longer` than its ttl, None where it is too old."""
-        age = self.store.clock() - entry.as_of
-        if not 0 <= age <= policy.ttl + longer:  # a clock that went back says nothing of the age
-            return None
-        return State.FRESH if age <= policy.ttl else then
+    def _seek(self, wanted: Wanted, judge: Judge) -> Found | None:
+        """What is fresh comes before what is not, and the same before what holds more."""
+        same = self._same(wanted, judge)
+        if same is not None and same.state is State.FRESH:
+            return same
+        asked = wanted.asked()
+        held = self.containment.seek(wanted.key, asked, judge) if asked is not None else None
+        return held if held is not None and (same is None or held.state is State.FRESH) else same
+
+    def _same(self, wanted: Wanted, judge: Judge) -> Found | None:
+        entry = self.store.look(wanted.key)
+        state = judge(entry) if entry is not None else None
+        return Found(entry, state) if entry is not None and state is not None else None
+
+    def _judge(self, wanted: Wanted, *, failed: bool = False) -> Judge:
+        """The state of an entry now, or None where it is too old to be given: when its source has `failed`, and when
+        not."""
+        policy = wanted.policy
+        longer = policy.stale_if_error if failed else policy.stale_while_revalidate
+
+        def judge(entry: Entry) -> State | None:
+            age = self.store.clock() - entry.as_of
+            if not 0 <= age <= policy.ttl + longer:  # a clock that went back says nothing of the age
+                return None
+            if age <= policy.ttl:
+                return State.FRESH
+            return State.STALE_ON_ERROR if failed else State.STALE
+
+        return judge
 
     def _refresh(self, wanted: Wanted, schema: pa.Schema, make: MakeFetcher) -> None:
         cancel = CancelToken()
@@ -147,7 +196,7 @@ class FragmentCache:
         try:
             recording = self.record(wanted, schema)
             with closing(make(cancel, recording)) as fetcher:
-                found = self.find(wanted, schema)  # another process may have been quicker
+                found = self.find_same(wanted, schema, cancel)  # another process may have been quicker
                 if recording is not None and recording.writing and (found is None or found.state is State.STALE):
                     for _ in fetcher.batches():
                         pass

@@ -126,7 +126,7 @@ class Engine:
         }
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
-        self.cache = FragmentCache.of(catalog)
+        self.cache = FragmentCache.of(catalog, self._duck, self._local)
         self._costs = Costs(Learned(settings.statistics_directory))
         self._known_plans = KnownPlans()
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)

@@ -7,12 +7,12 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import pyarrow as pa
 
-from adapters.base import CancelToken
+from adapters.base import CancelToken, Predicate
 from adapters.duck import Duck, Rows
 from adapters.errors import InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
@@ -20,7 +20,7 @@ from federation.cached import CachedFetch
 from federation.caching import FragmentCache
 from federation.fetch import Fetcher, FetchStats
 from federation.overflow import table_on_disk
-from federation.planner.keys import apply_filters, distinct_keys
+from federation.planner.keys import apply_filters, distinct_keys, remaining
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
 from federation.progress import FragmentProgress, Freshness, State
 from federation.slots import Slots
@@ -102,7 +102,7 @@ class Execution:
         """Where the rows of each fragment that was started are from, by its name."""
         sources = {fragment.name: fragment.source.name for fragment in self.plan.fragments}
         fetchers = list(self._fetchers.items())
-        return {name: Freshness(sources[name], each.state, each.as_of) for name, each in fetchers}
+        return {name: Freshness(sources[name], each.state, each.as_of, each.query) for name, each in fetchers}
 
     def close(self) -> None:
         """Stop the readers and free the connections. Idempotent, from any thread."""
@@ -165,6 +165,16 @@ class Execution:
             self.filtered[fragment.name] = {each: text for (each, _), text in zip(found, made, strict=True)}
 
     def _fetch(self, fragment: Fragment) -> None:
+        fetcher = self._fetchers[fragment.name] = self._fetcher(fragment, self.cancel)
+        fetcher.start()
+
+    def _rest(
+        self, fragment: Fragment, missing: Sequence[Predicate], cancel: CancelToken
+    ) -> Fetcher | CachedFetch | None:
+        rest = remaining(fragment, missing)
+        return self._fetcher(rest, cancel) if rest is not None else None
+
+    def _fetcher(self, fragment: Fragment, cancel: CancelToken) -> Fetcher | CachedFetch:
         assert fragment.scan is not None
         slots = self._slots[fragment.source.name]
         make = partial(
@@ -176,13 +186,9 @@ class Execution:
             spill_folder=self._duck.spill_folder,
         )
         wanted = self._cache.wanted(fragment) if self._cache is not None else None
-        fetcher: Fetcher | CachedFetch
         if wanted is None or self._cache is None:
-            fetcher = make(self.cancel)
-        else:
-            fetcher = CachedFetch(self._cache, wanted, fragment.scan, make, self.cancel)
-        self._fetchers[fragment.name] = fetcher
-        fetcher.start()
+            return make(cancel)
+        return CachedFetch(self._cache, wanted, fragment.scan, make, partial(self._rest, fragment), cancel)
 
     def _workers(self, source: Source, slots: Slots) -> int:
         """The fragments of one query share what its source bears, so that none waits for a slot that need not."""

@@ -126,6 +126,11 @@ class Fetcher:
         return State.LIVE
 
     @property
+    def query(self) -> str:
+        """As CachedFetch."""
+        return ""
+
+    @property
     def stats(self) -> FetchStats:
         with self._changed:
             seconds = time.monotonic() - self._started if self._running else self._seconds

@@ -28,11 +28,13 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`as_of` is when the source was asked for the rows, in seconds of the epoch."""
+    """`as_of` is when the source was asked for the rows, in seconds of the epoch; `query` is what picks them out of a
+    cached fragment that holds more."""
 
     source: str
     state: State
     as_of: float
+    query: str = ""
 
 
 def by_source(found: Iterable[Freshness]) -> list[Freshness]:

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from adapters.base import Predicate
 from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.expressions import OutputColumn, Scope, quoted_column
 from adapters.sql.queries import translate_conjunct
+from adapters.sql.scan import to_expression
 from adapters.sql.types import Kind, from_arrow
 
 _ALIAS = "q"
@@ -62,6 +64,20 @@ def restricted(
     # What the source takes for the same as a key comes along: more rows are allowed, and an index finds them.
     stored = {each.name: each.stored for each in outputs if each.stored is not None} if members else {}
     return _under(query, pushed, stored)
+
+
+def restricted_by(
+    dialect: SourceDialect, query: exp.Query, outputs: Sequence[OutputColumn], predicates: Sequence[Predicate]
+) -> exp.Query:
+    """The translated `query`, its rows restricted by predicates over its outputs. The source may let more rows through.
+    Raises Declined."""
+    scope: Scope = {_ALIAS: {each.name.lower(): each for each in outputs}}
+    for predicate in predicates:
+        condition = to_expression(predicate)
+        for column in condition.find_all(exp.Column):
+            column.set("table", exp.to_identifier(_ALIAS))
+        query = _under(query, translate_conjunct(dialect, condition, {}, scope).node, {})
+    return query
 
 
 def _texts(values: pa.Array[Any], kind: Kind) -> list[str]:

@@ -83,7 +83,7 @@ class Explanation:
             "notes": [self._note(note) for note in fragment.notes],
             "runtime_filters": [self._filter(fragment, each) for each in fragment.runtime_filters],
             "expected": _expected(fragment.expected),
-            "freshness": _freshness(self._freshness.get(fragment.name)),
+            "freshness": _freshness(self._freshness.get(fragment.name), self._scrub),
         }
         if isinstance(fragment, TableScan):
             made["table"] = fragment.table.name
@@ -120,11 +120,15 @@ def _expected(cost: Cost) -> dict[str, Any] | None:
     return {"rows": cost.rows, "bytes": cost.bytes, "seconds": cost.seconds}
 
 
-def _freshness(found: Freshness | None) -> dict[str, str] | None:
+def _freshness(found: Freshness | None, scrub: Callable[[str], str]) -> dict[str, str | None] | None:
     if found is None:
         return None
     as_of = datetime.datetime.fromtimestamp(found.as_of, datetime.UTC)
-    return {"state": str(found.state), "as_of": as_of.isoformat(timespec="milliseconds")}
+    return {
+        "state": str(found.state),
+        "as_of": as_of.isoformat(timespec="milliseconds"),
+        "query": scrub(found.query) if found.query else None,
+    }
 
 
 def _actual(stats: FetchStats) -> dict[str, Any]:
@@ -158,6 +162,8 @@ def _fragment_lines(fragment: dict[str, Any]) -> list[str]:
     if fragment["freshness"] is not None and fragment["freshness"]["state"] != State.LIVE:
         cost += " (cached: {state}, as of {as_of})".format(**fragment["freshness"])
     lines = [f"-> {fragment['name']}: {fragment['kind']} on {fragment['source']}{what}{cost}"]
+    if fragment["freshness"] is not None and fragment["freshness"]["query"] is not None:
+        lines.append(f"     from the cache: {fragment['freshness']['query']}")
     for each in fragment["runtime_filters"]:
         made = f": {each['made']}" if each["made"] else ""
         lines.append(f"     RuntimeFilter: {each['column']} IN ({each['keys']}){made}")

@@ -14,7 +14,7 @@ from adapters.sql.queries import Translated, translate_query
 from catalog.model import CatalogTable, Source
 from federation.native import is_native
 from federation.planner.nodes import Fragment, LocalScan, Note, RemoteQuery, TableScan
-from federation.planner.optimizations import Optimizations
+from federation.planner.optimizations import Optimization, Optimizations
 
 
 class Describer(Protocol):
@@ -75,6 +75,7 @@ class Fragments:
             query=query,
             translated=translated,
             asked=translated.query,
+            contained=self.optimizations.on(Optimization.CONTAINMENT, source.name),
         )
         self.made.append(fragment)
         return _relation(fragment, columns)
@@ -106,6 +107,7 @@ class Fragments:
             table=table.table.name,
             columns=tuple(columns),
             conditions=tuple(conditions),
+            contained=self.optimizations.on(Optimization.CONTAINMENT, table.source.name) and not is_native(table),
         )
         self.made.append(fragment)
         return fragment

@@ -31,6 +31,7 @@ class Group:
     left: list[tuple[exp.Table, list[exp.Expr]]] = field(default_factory=list)
     extended: bool = False
     pushed: list[exp.Expr] = field(default_factory=list)  # in the source's dialect
+    conditions: list[exp.Expr] = field(default_factory=list)  # the same in DuckDB's
     taken: list[exp.Expr] = field(default_factory=list)  # the conditions that DuckDB does not test any more
     exact: bool = True  # nothing about the group is left to DuckDB
     notes: list[Note] = field(default_factory=list)
@@ -130,6 +131,7 @@ class GroupPlacer:
                 kept.append(part)
                 continue
             group.pushed.append(pushed.node)
+            group.conditions.append(part)
             group.notes.append(Note(part.sql("duckdb"), "pushed" if pushed.exact else "rechecked", pushed.reason))
             if pushed.exact:
                 group.taken.append(part)
@@ -203,6 +205,7 @@ class GroupPlacer:
         translated = self.fragments.translate(group.source, inner)
         assert isinstance(translated.query, exp.Select)
         filters.set_where(translated.query, [each.copy() for each in group.pushed])
+        filters.set_where(inner, [each.copy() for each in group.conditions])
         relation = self.fragments.remote(group.source, inner, translated, group.notes)
         alias = group.inner[0].alias if len(group.tables) == 1 else relation.find(exp.Table).name  # type: ignore[union-attr]
         relation.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from adapters.base import ColumnStatistics, Predicate, Scan, SupportsQuery
 from adapters.errors import ConversionError
 from adapters.sql.dialect import Declined, Reason, SourceDialect
-from adapters.sql.keys import comparable, restricted
+from adapters.sql.keys import comparable, restricted, restricted_by
 from federation.planner.fragments import plan_scan
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, RuntimeFilter, TableScan
 
@@ -44,6 +45,7 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
     adapter = fragment.source.adapter
     assert isinstance(adapter, SupportsQuery)
     query, made, left = fragment.translated.query, [], 1.0
+    restrictions: list[Predicate | None] = []
     for each, keys in found:
         if not comparable(fragment.schema.field(each.column).type, keys.type):
             made.append(f"not made: {Reason.TYPE_MISMATCH}")
@@ -62,6 +64,7 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
             made.append(f"not made: {exc.reason}")
             continue
         left *= kept
+        restrictions += _restrictions(each.column, values, members=members)
         made.append(f"{len(keys)} keys" if members else f"from {values[0]} to {values[1]}")
     if query is not fragment.translated.query:
         scan = adapter.plan_query(query, fragment.schema)
@@ -70,9 +73,42 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
         if fragment.scan is not None:
             fragment.scan.close()
         fragment.scan, fragment.asked = scan, query
+        known = [each for each in restrictions if each is not None]
+        fragment.keys = tuple(known) if len(known) == len(restrictions) else None
     if fragment.cost.rows is not None:
         fragment.expected = replace(fragment.expected, rows=fragment.cost.rows * left)
     return made
+
+
+def remaining(fragment: Fragment, missing: Sequence[Predicate]) -> Fragment | None:
+    """A fragment for those rows of another one, as it is planned now, that fulfil conditions on its outputs; None
+    where its source cannot be asked for them."""
+    rest = copy(fragment)
+    rest.notes = []
+    rest.keys = (*fragment.keys, *missing) if fragment.keys is not None else None
+    if isinstance(rest, TableScan):
+        plan_scan(rest, [*rest.request.predicates[len(rest.predicates) :], *missing])
+        return rest
+    assert isinstance(rest, RemoteQuery)
+    adapter = rest.source.adapter
+    assert isinstance(adapter, SupportsQuery)
+    try:
+        rest.asked = restricted_by(adapter.dialect, rest.asked, rest.translated.outputs, missing)
+    except Declined:
+        return None
+    rest.scan = adapter.plan_query(rest.asked, rest.wanted)
+    return rest if rest.scan is not None else None
+
+
+def _restrictions(column: str, values: pa.Array[Any], *, members: bool) -> list[Predicate | None]:
+    """What was asked for, in the form that regions are compared in; None where that would be too long."""
+    try:
+        if not members:
+            low, high = values.to_pylist()
+            return [Predicate(column, ">=", (low,)), Predicate(column, "<=", (high,))]
+        return [Predicate(column, "in", tuple(values.to_pylist())) if len(values) <= MEMBERS else None]
+    except OverflowError:  # a date that Python has none for
+        return [None]
 
 
 def _values(made: RuntimeFilter, keys: pa.Array[Any]) -> tuple[Any, ...]:

@@ -99,7 +99,9 @@ class RuntimeFilter:
 class Fragment:
     """What one source is asked for. `name` is how the local query calls it; `wanted` are the columns that it needs, and
     `schema` is what arrives of them. The scan of a fragment with a required filter is planned when its keys are known;
-    for others it is planned again then. `tables` are all that it reads."""
+    for others it is planned again then. `tables` are all that it reads. `contained` says
+    that a cached fragment which holds more may answer it; `keys` are what its outputs were restricted to when it was
+    planned with its runtime filters, None where these were too many to compare."""
 
     name: str
     source: Source
@@ -111,11 +113,14 @@ class Fragment:
     cost: Cost = Cost()
     expected: Cost = Cost()  # with the runtime filters
     runtime_filters: list[RuntimeFilter] = field(default_factory=list)
+    contained: bool = False
+    keys: tuple[Predicate, ...] | None = ()
 
 
 @dataclass
 class RemoteQuery(Fragment):
-    """An island: a whole query, and what it is in the source's dialect; `asked` is that with the runtime filters."""
+    """An island: a whole query, and what it is in the source's dialect, which may let more rows through than a
+    condition that is rechecked. `asked` is that with the runtime filters."""
 
     query: exp.Query = field(default_factory=exp.Select)
     translated: Translated = field(default_factory=lambda: Translated(exp.Select(), ()))

@@ -30,6 +30,7 @@ class Optimization(enum.StrEnum):
     RUNTIME_FILTERS = "runtime_filters"
     COMMON_FRAGMENTS = "common_fragments"
     COSTS = "costs"
+    CONTAINMENT = "containment"
 
 
 ALL = frozenset(Optimization)

@@ -17,8 +17,9 @@ from adapters.errors import Error, QueryCancelled, SourceUnavailable
 from federation.engine import Engine
 from tests.adapters.rest_server import RestServer
 from tests.cache.world import Clock, ask, catalog_text, engine_of, people
-from tests.faults.world import catalog_of, eventually, source
+from tests.faults.world import catalog_of, source
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 ALL = "SELECT id, name FROM crm.people ORDER BY id"

@@ -1,0 +1,139 @@
+"""Answers from a fragment that holds more than is asked for: DuckDB picks the rows out of it.
+
+1. `asked` reads a fragment as a region (`planner.regions`), at most once, and only when nobody has asked the same.
+2. `seek` looks at what is filed that may hold it, and takes the smallest that does.
+3. Where nothing does, `seek_part` takes what holds a part of it, if the catalog allows that.
+4. `run` is the local query over that one's rows, which streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import pyarrow as pa
+
+from adapters.base import CancelToken, Predicate
+from adapters.duck import Duck, Rows
+from cache.entry import Entry
+from cache.keys import FragmentKey
+from cache.regions import Region, load_region
+from cache.store import Store
+from federation.local import LocalSchema
+from federation.planner.nodes import Fragment, TableScan
+from federation.planner.regions import CACHED, REST, Asked, answer, ask, unite
+from federation.progress import State
+
+BYTES_PER_SECOND = 1e9  # of what is read here
+#: the state of an entry, None where it is too old
+Judge = Callable[[Entry], State | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What may be given. `query` picks the rows out of `CACHED`; empty, where they are all wanted as they are. The rows
+    that are `missing` it takes from `REST`."""
+
+    entry: Entry
+    state: State
+    query: str = ""
+    missing: tuple[Predicate, ...] = ()
+
+
+class Picked:
+    """The rows of a fragment that are asked for, to be read once; `rows` and `bytes` so far."""
+
+    def __init__(self, found: Rows, schema: pa.Schema) -> None:
+        self.rows = self.bytes = 0
+        self._found = found
+        self._schema = schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._found:
+            self.rows += batch.num_rows
+            self.bytes += batch.nbytes
+            yield _as(batch, self._schema)
+
+    def close(self) -> None:
+        """From any thread."""
+        self._found.close()
+
+
+class Containment:
+    """Thread-safe."""
+
+    def __init__(self, store: Store, duck: Duck, local: LocalSchema) -> None:
+        self._store = store
+        self._duck = duck
+        self._local = local
+
+    def asked(self, fragment: Fragment) -> Callable[[], Asked | None]:
+        """What the fragment asks for, as it is planned now; None for what only itself answers."""
+        if not fragment.contained:
+            return lambda: None
+        tables = {self._local.identify(each): each for each in fragment.tables}
+        keys = fragment.request.predicates if isinstance(fragment, TableScan) else fragment.keys
+        return cache(lambda: ask(fragment, tables, self._local, keys or ()))
+
+    def seek(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
+        regions = [asked.rows] if asked.own is None else [asked.rows, asked.own]
+        judged = [(judge(entry), entry) for entry in self._store.filed(key, regions)]
+        usable = [(state, entry) for state, entry in judged if state is not None]
+        for state, entry in sorted(usable, key=lambda each: (each[0] is not State.FRESH, each[1].bytes)):
+            region = _region(entry.region)
+            query = answer(asked, region) if region is not None else None
+            if query is not None:
+                return Found(entry, state, query)
+        return None
+
+    def seek_part(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
+        """The largest fragment that has a part of what is asked for, if the catalog allows to fetch the other one, and
+        that is quicker than to fetch all: what is read here took longer to fetch."""
+        regions = [] if asked.own is None else [asked.own]
+        for entry in sorted(self._store.filed(key, regions), key=lambda each: -each.rows):
+            state, region = judge(entry), _region(entry.region)
+            if state is not State.FRESH or region is None or entry.bytes / BYTES_PER_SECOND > entry.seconds:
+                continue
+            union = unite(asked, region)
+            policy = union.by.table.cache if union is not None else None
+            if union is not None and policy is not None and union.by.column.name.lower() in policy.immutable:
+                return Found(entry, state, union.query, union.missing)
+        return None
+
+    def run(
+        self, found: Found, schema: pa.Schema, cancel: CancelToken, rest: pa.RecordBatchReader | None = None
+    ) -> Picked | None:
+        """None when the entry is gone, or its rows would have other types."""
+        rows = self._store.open(found.entry)
+        if rows is None:
+            return None
+        inputs = {CACHED: rows} if rest is None else {CACHED: rows, REST: rest}
+        picked = self._duck.query(found.query, inputs, cancel)
+        if not all(map(_fits, picked.schema.types, schema.types)):
+            picked.close()
+            return None
+        return Picked(picked, schema)
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """DuckDB has decimals of few digits in few bytes."""
+    if pa.types.is_decimal(found) and pa.types.is_decimal(wanted):
+        return (found.precision, found.scale) == (wanted.precision, wanted.scale)
+    return found == wanted
+
+
+def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        array if array.type == type_ else array.cast(type_)
+        for array, type_ in zip(batch.columns, schema.types, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+@lru_cache(4096)
+def _region(text: str) -> Region | None:
+    try:
+        return load_region(text)
+    except (ValueError, TypeError, LookupError):
+        return None

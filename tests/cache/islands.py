@@ -1,0 +1,162 @@
+"""Fragments over two tables of edge-case rows: made at random, asked, and computed by DuckDB."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from adapters.base import Column, Predicate, Table, TableName
+from adapters.duck import Duck
+from adapters.memory import MemoryAdapter
+from adapters.sql.dialect import Reason
+from adapters.sql.scan import to_expression
+from catalog.model import CatalogTable, Source
+from federation.local import LocalSchema
+from federation.planner.nodes import Note, RemoteQuery, TableScan
+from federation.planner.regions import CACHED, Asked, answer, ask
+from tests.cache.test_domains import COLUMNS, random_predicate
+
+SOURCE = Source("lite", "memory", MemoryAdapter("lite", {}))
+
+
+class Bench:
+    """Two tables of one source, and fragments over them, computed by DuckDB."""
+
+    def __init__(self) -> None:
+        rng = random.Random("rows")
+        self._duck = Duck()
+        self._cursor = self._duck.cursor()
+        self._local = LocalSchema(self._duck)
+        size = 300
+        columns = {
+            name: pa.array([rng.choice([*values, None]) for _ in range(size)], type_)
+            for name, (type_, values, _) in COLUMNS.items()
+        }
+        left = pa.table(
+            {"id": pa.array(range(size), pa.int64()), "kind": [f"k{n % 5}" for n in range(size)], **columns}
+        )
+        right = pa.table({"k": [f"k{n}" for n in range(4)], "label": ["x", "y", "x", None]})
+        self.data = {"left": left, "right": right}
+        self.tables: dict[str, CatalogTable] = {}
+        self.rows: dict[str, pa.Table] = {}
+        for name, data in self.data.items():
+            fields = tuple(Column(field.name, field.type) for field in data.schema)
+            table = CatalogTable(SOURCE, Table(TableName("main", name), fields))
+            identifier = self._local.identify(table)
+            self.tables[identifier] = table
+            self.rows[identifier] = data
+        self.names = {table.table.name.name: identifier for identifier, table in self.tables.items()}
+
+    def island(self, sql: str, *, rechecked: bool = False) -> RemoteQuery:
+        """`left`, `right` are the tables; everything is qualified."""
+        tree = sqlglot.parse_one(sql, read="duckdb")
+        assert isinstance(tree, exp.Query)
+        for table in tree.find_all(exp.Table):
+            table.set("this", exp.to_identifier(self.names[table.name], quoted=True))
+        schema = self._local.arrow_schema(self._local.describe(tree.sql("duckdb")))
+        notes = [Note("", "rechecked", Reason.EXACT)] if rechecked else []
+        read = {table.name for table in tree.find_all(exp.Table)}
+        tables = tuple(self.tables[name] for name in read)
+        return RemoteQuery("f0", SOURCE, schema, notes, tables, schema, query=tree)
+
+    def ask(self, fragment: RemoteQuery | TableScan, *keys: Predicate) -> Asked | None:
+        tables = {self._local.identify(table): table for table in fragment.tables}
+        predicates = fragment.predicates if isinstance(fragment, TableScan) else ()
+        return ask(fragment, tables, self._local, (*predicates, *keys))
+
+    def fetched(self, fragment: RemoteQuery) -> pa.Table:
+        """What the source would answer. DuckDB knows the tables by their identifiers, empty."""
+        tree = fragment.query.copy()
+        for table in tree.find_all(exp.Table):
+            table.set("this", exp.to_identifier(f"full_{table.name}"))
+        return self.run(tree.sql("duckdb"), {f"full_{name}": rows for name, rows in self.rows.items()})
+
+    def run(self, sql: str, registered: dict[str, pa.Table]) -> pa.Table:
+        return self._duck.run(self._cursor, sql, registered).read_all()
+
+    def answered(self, asked: Asked, cached: Asked, rows: pa.Table) -> pa.Table | None:
+        """The answer from the other fragment's rows, if it is said to have one."""
+        region = cached.own
+        sql = answer(asked, region) if region is not None else None
+        return self.run(sql, {CACHED: rows}) if sql is not None else None
+
+    def close(self) -> None:
+        self._duck.close()
+
+
+def counted(table: pa.Table) -> Counter[str]:
+    """The rows of a result; NaN is NaN, 0.0 is -0.0."""
+    return Counter(str(row).replace("-0.0", "0.0") for row in zip(*(c.to_pylist() for c in table.columns), strict=True))
+
+
+EXTRA = ["length(t.name) = 1", "t.number % 2 = 1", "t.ratio + 1 > 2", "t.tiny < t.number"]
+
+
+def random_condition(rng: random.Random, columns: list[str]) -> str:
+    column = rng.choice(columns)
+    one, other = (to_expression(random_predicate(rng, column)).sql("duckdb") for _ in range(2))
+    extra = rng.choice(EXTRA)
+    return rng.choices([one, f"({one} OR {other})", f"NOT ({one})", extra], [8, 1, 1, 1])[0]
+
+
+def random_island(rng: random.Random) -> tuple[str, list[str], str, list[str]]:
+    """Outputs, conditions, what comes after them, and columns that more conditions may be about."""
+    columns = rng.sample(list(COLUMNS), 2)
+    conditions = [random_condition(rng, columns) for _ in range(rng.randrange(3))]
+    shape = rng.random()
+    if shape < 0.5:
+        names = list(dict.fromkeys(["id", *rng.sample(list(COLUMNS), 7), *columns]))
+        return ", ".join(f"t.{each} AS {each}" for each in names), conditions, "", names[1:]
+    if shape < 0.8:
+        keys = ", ".join(f"t.{each} AS g{place}" for place, each in enumerate(columns))
+        having = rng.choice(["", " HAVING count(*) > 1"])
+        tail = f"GROUP BY {', '.join(f't.{each}' for each in columns)}{having}"
+        return f"{keys}, count(*) AS n, min(t.id) AS low", conditions, tail, columns
+    return f"DISTINCT {', '.join(f't.{each} AS {each}' for each in columns)}", conditions, "", columns
+
+
+def written(items: str, conditions: list[str], tail: str, *, joined: bool = False) -> str:
+    source = "left AS t JOIN right AS r ON t.kind = r.k" if joined else "left AS t"
+    return f"SELECT {items} FROM {source} WHERE {' AND '.join(conditions) or 'true'} {tail}"
+
+
+def narrower(rng: random.Random, items: str, conditions: list[str], tail: str, columns: list[str]) -> str:
+    """Less of the same: more conditions, fewer outputs, an aggregate, a head."""
+    more = [random_condition(rng, columns) for _ in range(rng.randrange(3))]
+    outputs = items.split(", ")
+    if "GROUP" in tail or "DISTINCT" in items:
+        kept = outputs if "DISTINCT" in items else rng.sample(outputs, rng.randrange(1, len(outputs) + 1))
+        return written(", ".join(kept), conditions + more, tail)
+    key = rng.choice(columns)
+    return written(
+        *rng.choice(
+            [
+                (", ".join(rng.sample(outputs, rng.randrange(1, len(outputs)))), conditions + more, ""),
+                (items, conditions + more, f"ORDER BY {rng.choice(['t.id', 'id DESC'])} LIMIT {rng.randrange(1, 20)}"),
+                (f"t.{key} AS g, count(*) AS n, max(t.id) AS high", conditions + more, f"GROUP BY t.{key}"),
+                ("sum(t.id) AS total", conditions + more, ""),
+                (f"DISTINCT t.{key} AS only", conditions + more, ""),
+            ]
+        )
+    )
+
+
+def check(bench: Bench, cached: RemoteQuery, wanted: RemoteQuery) -> bool:
+    """Whether one is answered from the other; then it must be the answer."""
+    one, other = bench.ask(cached), bench.ask(wanted)
+    assert one is not None
+    assert other is not None
+    found = bench.answered(other, one, bench.fetched(cached))
+    if found is None:
+        return False
+    pair = cached.query.sql("duckdb"), wanted.query.sql("duckdb")
+    true = bench.fetched(wanted)
+    assert found.schema.equals(true.schema), pair
+    assert counted(found) == counted(true), pair
+    if wanted.query.args.get("order") and "id" in true.schema.names:
+        assert found.column("id").equals(true.column("id")), pair
+    return True
