@@ -11,7 +11,7 @@ from adapters.errors import ConversionError, NotSupportedError, NumericOutOfRang
 from federation.pgwire.dialect.errors import place
 from federation.pgwire.dialect.kinds import INTEGERS, JSON, NUMBERS, TEXTS, UNKNOWN, Kind, numeric
 from federation.pgwire.dialect.problems import CannotCoerce
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 _TRUE = "('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1')"
 _FALSE = "('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0')"
@@ -62,7 +62,7 @@ class Typed(NamedTuple):
 
 def firm(typed: Typed) -> exp.Expr:
     """The expression with its own type."""
-    return exp.cast(typed.node, typed.kind.duckdb, dialect="duckdb") if typed.loose else typed.node
+    return cast(typed.node, typed.kind.duckdb) if typed.loose else typed.node
 
 
 class Casts:
@@ -97,7 +97,7 @@ class Casts:
         if typed.literal is not None:
             return self.literal(typed.literal, to, typed.node)
         if source == UNKNOWN:
-            return exp.cast(typed.node, to.duckdb, dialect="duckdb")
+            return cast(typed.node, to.duckdb)
         if source == to:
             return firm(typed)
         if to.name in TEXTS:
@@ -111,7 +111,7 @@ class Casts:
         if source.name in _TEMPORAL and to.name in (*_TEMPORAL, "time", "timetz"):
             return self._temporal(firm(typed), source, to)
         if (source.name, to.name) in _PAIRS:
-            return exp.cast(firm(typed), to.duckdb, dialect="duckdb")
+            return cast(firm(typed), to.duckdb)
         if source.name in ("json", "jsonb"):
             return self._from_json(typed, to)
         raise CannotCoerce(f"cannot cast type {source.shown} to {to.shown}", position=place(typed.node))
@@ -121,7 +121,7 @@ class Casts:
             raise CannotCoerce(f"cannot cast type {typed.kind.shown} to {to.shown}", position=place(typed.node))
         element = self._cast(Typed(exp.column("v"), typed.kind.element), to.element)
         if isinstance(element, exp.Cast) and isinstance(element.this, exp.Column):
-            return exp.cast(firm(typed), to.duckdb, dialect="duckdb")
+            return cast(firm(typed), to.duckdb)
         return filled(f"list_transform($1, lambda v: {element.sql('duckdb')})", firm(typed))
 
     def _from_text(self, node: exp.Expr, to: Kind) -> exp.Expr:
@@ -133,15 +133,15 @@ class Casts:
         if to.name in INTEGERS or to.name == "bytea":
             checked = filled("trim($1)", checked) if to.name in INTEGERS else checked
         if to.name in ("json", "jsonb"):
-            return exp.cast(node, "JSON", dialect="duckdb")
-        return exp.cast(checked, to.duckdb, dialect="duckdb")
+            return cast(node, "JSON")
+        return cast(checked, to.duckdb)
 
     def _from_json(self, typed: Typed, to: Kind) -> exp.Expr:
         if to.name in ("json", "jsonb"):
             return typed.node
         if typed.kind == JSON or to.name not in (*NUMBERS, "bool"):
             raise CannotCoerce(f"cannot cast type {typed.kind.shown} to {to.shown}", position=place(typed.node))
-        return exp.cast(filled("json_extract_string($1, '$')", typed.node), to.duckdb, dialect="duckdb")
+        return cast(filled("json_extract_string($1, '$')", typed.node), to.duckdb)
 
     def _temporal(self, node: exp.Expr, source: Kind, to: Kind) -> exp.Expr:
         if self.zone and source.name == "timestamptz":
@@ -150,7 +150,7 @@ class Casts:
             return filled("timezone($1, CAST($2 AS TIMESTAMP))", exp.Literal.string(self.zone), node)
         if to.name == "timetz" or (source.name == "date" and to.name == "time"):
             raise CannotCoerce(f"cannot cast type {source.shown} to {to.shown}", position=place(node))
-        return exp.cast(node, to.duckdb, dialect="duckdb")
+        return cast(node, to.duckdb)
 
     # --- text --------------------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class Casts:
             return filled("CAST($1 AS VARCHAR)", node)
         if kind.is_array:
             return self._array_text(typed)
-        return exp.cast(firm(typed), "VARCHAR", dialect="duckdb")
+        return cast(firm(typed), "VARCHAR")
 
     def _array_text(self, typed: Typed) -> exp.Expr:
         element = self.text(Typed(exp.column("v"), typed.kind.element)).sql("duckdb")
@@ -209,13 +209,13 @@ class Casts:
         if to.name == "bool":
             return _boolean_literal(text, to, at)
         if to.name == "timestamptz" and self.zone and not _OFFSET.search(text.strip()[10:]):
-            local = exp.cast(exp.Literal.string(text), "TIMESTAMP", dialect="duckdb")
+            local = cast(exp.Literal.string(text), "TIMESTAMP")
             return filled("timezone($1, $2)", exp.Literal.string(self.zone), local)
         if to.name in _TEMPORAL:
             return _temporal_literal(text, to, self.zone)
         if to.name == "bytea":
             return _bytea_literal(text, to, at)
-        return exp.cast(exp.Literal.string(text), to.duckdb, dialect="duckdb")
+        return cast(exp.Literal.string(text), to.duckdb)
 
     def _array_literal(self, text: str, to: Kind, at: exp.Expr) -> exp.Expr:
         values = _elements(text)
@@ -224,7 +224,7 @@ class Casts:
         items = [
             exp.Null() if each is None else self.literal(each, to.element, exp.Literal.string(each)) for each in values
         ]
-        return exp.cast(exp.Array(expressions=items), to.duckdb, dialect="duckdb")
+        return cast(exp.Array(expressions=items), to.duckdb)
 
 
 _PAIRS = {
@@ -259,7 +259,7 @@ def _number(typed: Typed, to: Kind) -> exp.Expr:
             node = filled(f"printf('%.{digits}g', CAST($1 AS DOUBLE))", node)
         elif to == source:
             return node
-    return exp.cast(node, to.duckdb, dialect="duckdb")
+    return cast(node, to.duckdb)
 
 
 def _integer_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
@@ -270,7 +270,7 @@ def _integer_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
     if not -_LIMITS[to.name] <= value < _LIMITS[to.name]:
         raise NumericOutOfRange(f'value "{text}" is out of range for type {to.shown}', position=place(at))
     plain = exp.Literal.number(abs(value)) if value >= 0 else exp.Neg(this=exp.Literal.number(abs(value)))
-    return exp.cast(plain, to.duckdb, dialect="duckdb") if to.name != "int4" else plain
+    return cast(plain, to.duckdb) if to.name != "int4" else plain
 
 
 def _numeric_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
@@ -280,7 +280,7 @@ def _numeric_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
             raise NotSupportedError(f"numeric has no {text.strip()} here", position=place(at))
         raise _invalid(text, to, at)
     own = _own_scale(Typed(exp.Literal.string(text), UNKNOWN), to)
-    return exp.cast(exp.Literal.string(text.strip()), own.duckdb, dialect="duckdb")
+    return cast(exp.Literal.string(text.strip()), own.duckdb)
 
 
 def _boolean_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
@@ -306,13 +306,13 @@ def _temporal_literal(text: str, to: Kind, zone: str | None) -> exp.Expr:
     word = text.strip().lower()
     if word in _WORDS:
         today = f"CAST(timezone('{zone}', now()) AS DATE)" if zone else "current_date"
-        return exp.cast(filled(_WORDS[word].replace("$0", today)), to.duckdb, dialect="duckdb")
+        return cast(filled(_WORDS[word].replace("$0", today)), to.duckdb)
     if compact := _COMPACT.fullmatch(word):
         text = "-".join(compact.groups())
     elif to.name == "date" and len(text) > 10:
-        moment = exp.cast(exp.Literal.string(text), "TIMESTAMP", dialect="duckdb")
-        return exp.cast(moment, "DATE", dialect="duckdb")
-    return exp.cast(exp.Literal.string(text), to.duckdb, dialect="duckdb")
+        moment = cast(exp.Literal.string(text), "TIMESTAMP")
+        return cast(moment, "DATE")
+    return cast(exp.Literal.string(text), to.duckdb)
 
 
 def _bytea_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
@@ -326,7 +326,7 @@ def _bytea_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
     else:
         content = text.encode()
     escaped = "".join(f"\\x{byte:02X}" for byte in content)
-    return exp.cast(exp.Literal.string(escaped), "BLOB", dialect="duckdb")
+    return cast(exp.Literal.string(escaped), "BLOB")
 
 
 _ITEM = re.compile(

@@ -11,7 +11,7 @@ from federation.pgwire.dialect.casts import Typed, firm
 from federation.pgwire.dialect.context import Context
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.kinds import DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ, UNKNOWN, numeric
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 # The longer word first. What strftime says alone is merged into one call.
 _WORDS = {
@@ -121,9 +121,7 @@ def _number(value: Typed, template: str, node: exp.Expr) -> exp.Expr:
         raise NotSupportedError("commas stand between thousands only", position=place(node))
     places, scale = len(whole.replace(",", "")), len(fraction)
     zeros = len(whole.replace(",", "").lstrip("9")) if "0" in whole else 0
-    number = exp.cast(
-        firm(value), "DECIMAL(38, 10)" if value.kind.name != "numeric" else value.kind.duckdb, dialect="duckdb"
-    )
+    number = cast(firm(value), "DECIMAL(38, 10)" if value.kind.name != "numeric" else value.kind.duckdb)
     text = filled(f"CAST(CAST(round(abs($1), {scale}) AS DECIMAL(38, {scale})) AS VARCHAR)", number)
     digits = _digits("split_part($1, '.', 1)", zeros, bool(fraction), "," in whole)
     if zeros == 0 and not fraction:
@@ -192,7 +190,7 @@ def _strptime(template: str, node: exp.Expr) -> str:
 
 def to_date(t: Context, node: exp.Anonymous) -> Typed:
     moment = _read(t, node)
-    return Typed(exp.cast(moment, "DATE", dialect="duckdb"), DATE)
+    return Typed(cast(moment, "DATE"), DATE)
 
 
 def to_timestamp(t: Context, node: exp.Anonymous) -> Typed:

@@ -24,7 +24,7 @@ from federation.pgwire.dialect.kinds import (
     numeric,
     wider,
 )
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 _ORDER = {name: place for place, name in enumerate(NUMBERS)}
 _NEVER = 1_000
@@ -146,7 +146,7 @@ class Calls:
         if want == "text":
             return Typed(self.casts.text(typed), TEXT)
         if want == "numeric":
-            return Typed(exp.cast(typed.node, as_numeric(typed.kind).duckdb, dialect="duckdb"), as_numeric(typed.kind))
+            return Typed(cast(typed.node, as_numeric(typed.kind).duckdb), as_numeric(typed.kind))
         if typed.kind.name in INTEGERS and want in INTEGERS:
             return typed
         return self.casts.cast(typed, kind)
@@ -177,7 +177,7 @@ class Calls:
         if typed.kind.name == kind.name:
             return typed
         if typed.kind.name in NUMBERS and kind.name in ("float4", "float8") and isinstance(typed.node, exp.Literal):
-            return Typed(exp.cast(typed.node, kind.duckdb, dialect="duckdb"), kind)
+            return Typed(cast(typed.node, kind.duckdb), kind)
         if typed.kind.name in NUMBERS and kind.name in NUMBERS:
             return Typed(typed.node, kind, typed.loose or kind.name != "numeric")
         return self.casts.cast(typed, kind)

@@ -12,7 +12,7 @@ from federation.pgwire.dialect.casts import Typed
 from federation.pgwire.dialect.context import Context
 from federation.pgwire.dialect.errors import place
 from federation.pgwire.dialect.kinds import INTERVAL
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 _MONTHS = {"year": 12, "decade": 120, "century": 1200, "millennium": 12000, "month": 1}
 _DAYS = {"week": 7, "day": 1}
@@ -53,7 +53,7 @@ def literal(text: str, at: exp.Expr) -> Typed:
         count, name = pieces[0].split()
         whole = {"microseconds": (_MICROS, "second"), "days": (_DAYS, "day"), "months": (_MONTHS, "month")}[name]
         return Typed(_simple(int(count), *whole), INTERVAL)
-    return Typed(exp.cast(exp.Literal.string(" ".join(pieces) or "0 days"), "INTERVAL", dialect="duckdb"), INTERVAL)
+    return Typed(cast(exp.Literal.string(" ".join(pieces) or "0 days"), "INTERVAL"), INTERVAL)
 
 
 def _simple(count: int, sizes: dict[str, int], fallback: str) -> exp.Expr:

@@ -28,7 +28,7 @@ from federation.pgwire.dialect.kinds import (
     wider,
 )
 from federation.pgwire.dialect.problems import AmbiguousOperator
-from federation.pgwire.dialect.templates import filled, wrapped
+from federation.pgwire.dialect.templates import cast, filled, wrapped
 
 MOST_SCALE = 20  # of an exact product; one with more digits is computed in double precision
 ARITHMETIC: dict[type[exp.Expr], str] = {
@@ -109,7 +109,7 @@ def _numbers(symbol: str, left: Typed, right: Typed, node: exp.Expr) -> Typed:
 def _wide(typed: Typed, kind: Kind) -> exp.Expr:
     """DuckDB takes an integer literal for one of its neighbour's type, which may be too narrow for the result."""
     if typed.kind.name != kind.name and not isinstance(typed.node, exp.Literal) and not typed.loose:
-        return exp.cast(typed.node, kind.duckdb, dialect="duckdb")
+        return cast(typed.node, kind.duckdb)
     return wrapped(typed.node)
 
 
@@ -133,14 +133,14 @@ def _floats(symbol: str, left: Typed, right: Typed, kind: Kind, node: exp.Expr) 
 def _float(typed: Typed, kind: Kind) -> exp.Expr:
     if typed.kind.name == kind.name or (isinstance(typed.node, exp.Literal) and kind == FLOAT8):
         return wrapped(firm(typed))
-    return exp.cast(firm(typed), kind.duckdb, dialect="duckdb")
+    return cast(firm(typed), kind.duckdb)
 
 
 def decimal(typed: Typed) -> exp.Expr:
     """A number that is no float as DuckDB's DECIMAL."""
     if isinstance(typed.node, exp.Literal) or (typed.kind.name == "numeric" and typed.kind.precision):
         return wrapped(firm(typed))
-    return exp.cast(typed.node, as_numeric(typed.kind).duckdb, dialect="duckdb")
+    return cast(typed.node, as_numeric(typed.kind).duckdb)
 
 
 def _numerics(symbol: str, left: Typed, right: Typed) -> Typed:
@@ -155,7 +155,7 @@ def _numerics(symbol: str, left: Typed, right: Typed) -> Typed:
         scale = one.scale + other.scale
         if scale > MOST_SCALE:
             product = exp.Mul(this=_float(left, FLOAT8), expression=_float(right, FLOAT8))
-            return Typed(exp.cast(product, ANY_NUMERIC.duckdb, dialect="duckdb"), ANY_NUMERIC)
+            return Typed(cast(product, ANY_NUMERIC.duckdb), ANY_NUMERIC)
         made: exp.Expr = exp.Mul(this=decimal(left), expression=decimal(right))
         return Typed(made, numeric(38, scale))
     made = _BY_SYMBOL[symbol](this=decimal(left), expression=decimal(right))
@@ -174,10 +174,10 @@ def _whole(typed: Typed, scale: int) -> exp.Expr:
         if isinstance(typed.node, exp.Literal):
             digits, _, rest = typed.node.this.partition(".")
             number = exp.Literal.number(int(digits + rest.ljust(scale, "0")[:scale] or "0"))
-            return exp.cast(number, "HUGEINT", dialect="duckdb")
-        return exp.cast(typed.node, "HUGEINT", dialect="duckdb")
-    factor = exp.cast(exp.Literal.number(10**scale), f"DECIMAL({scale + 1}, 0)", dialect="duckdb")
-    return exp.cast(exp.Mul(this=decimal(typed), expression=factor), "HUGEINT", dialect="duckdb")
+            return cast(number, "HUGEINT")
+        return cast(typed.node, "HUGEINT")
+    factor = cast(exp.Literal.number(10**scale), f"DECIMAL({scale + 1}, 0)")
+    return cast(exp.Mul(this=decimal(typed), expression=factor), "HUGEINT")
 
 
 def average(total: Typed, count: exp.Expr) -> exp.Expr:
@@ -197,7 +197,7 @@ def power(left: Typed, right: Typed) -> Typed:
     is_float = "float8" in (left.kind.name, right.kind.name) or "float4" in (left.kind.name, right.kind.name)
     made = filled(_POWER, one, other)
     if exact and not is_float:
-        return Typed(exp.cast(made, ANY_NUMERIC.duckdb, dialect="duckdb"), ANY_NUMERIC)
+        return Typed(cast(made, ANY_NUMERIC.duckdb), ANY_NUMERIC)
     return Typed(made, FLOAT8)
 
 

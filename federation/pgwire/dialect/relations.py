@@ -17,7 +17,7 @@ from federation.pgwire.dialect.names import identifier_name
 from federation.pgwire.dialect.problems import ColumnReference
 from federation.pgwire.dialect.scope import Column, Relation, Scope
 from federation.pgwire.dialect.special import series
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 if TYPE_CHECKING:
     from federation.pgwire.dialect.translate import Translator
@@ -169,7 +169,7 @@ def _listed(
     for column, (_, values) in zip(columns, lists, strict=False):
         item = filled("unnest($1)", values.node)
         if values.loose:
-            item = exp.cast(item, values.kind.element.duckdb, dialect="duckdb")
+            item = cast(item, values.kind.element.duckdb)
         items.append(exp.alias_(item, column.name, quoted=True))
     if ordinality:
         longest = filled("generate_series(1, len($1))", lists[0][1].node)

@@ -9,13 +9,13 @@ from sqlglot import exp
 from federation.pgwire.dialect.casts import Typed
 from federation.pgwire.dialect.context import Context, Handlers
 from federation.pgwire.dialect.kinds import DATE, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ, TIMETZ
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 VERSION = "PostgreSQL 15.0 (Federation)"
 
 
 def _text(value: str) -> Typed:
-    return Typed(exp.cast(exp.Literal.string(value), "VARCHAR", dialect="duckdb"), TEXT)
+    return Typed(cast(exp.Literal.string(value), "VARCHAR"), TEXT)
 
 
 def _user(t: Context) -> Typed:

@@ -30,7 +30,7 @@ from federation.pgwire.dialect.kinds import (
     numeric,
 )
 from federation.pgwire.dialect.operators import arithmetic, compared, decimal, power
-from federation.pgwire.dialect.templates import call, filled
+from federation.pgwire.dialect.templates import call, cast, filled
 
 
 def function(t: Context, node: exp.Anonymous) -> Typed:
@@ -252,7 +252,7 @@ def _to_scale(name: str) -> Callable[[Context, exp.Anonymous], Typed]:
             return Typed(made, kind)
         if digits >= kind.scale:
             wider = numeric(38, min(digits, 20))
-            return Typed(exp.cast(decimal(value), wider.duckdb, dialect="duckdb"), wider)
+            return Typed(cast(decimal(value), wider.duckdb), wider)
         rounded = numeric(38, max(digits, 0))
         return Typed(_scaled(name, decimal(value), digits), rounded, loose=True)
 

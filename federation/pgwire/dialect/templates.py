@@ -47,6 +47,16 @@ def wrapped(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def cast(node: exp.Expr, type_: str) -> exp.Cast:
+    """The node, which becomes part of it, as a DuckDB type."""
+    return exp.Cast(this=node, to=_type(type_).copy())
+
+
+@lru_cache(1024)
+def _type(name: str) -> exp.DataType:
+    return exp.DataType.build(name, dialect="duckdb")
+
+
 def call(name: str, operands: Sequence[exp.Expr]) -> exp.Expr:
     """A call of a DuckDB function."""
     places = ", ".join(f"${place + 1}" for place in range(len(operands)))

@@ -20,7 +20,7 @@ from federation.pgwire.dialect.kinds import (
     numeric,
 )
 from federation.pgwire.dialect.problems import InvalidField
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 _FIELDS = {
     **{each: each for each in ("year", "month", "day", "hour", "minute", "quarter", "week", "dow", "doy", "isodow")},
@@ -85,18 +85,18 @@ def _epoch(value: Typed, as_float: bool) -> Typed:
             node,
         )
         return Typed(
-            exp.cast(made, "DOUBLE" if as_float else "DECIMAL(38, 6)", dialect="duckdb"),
+            cast(made, "DOUBLE" if as_float else "DECIMAL(38, 6)"),
             FLOAT8 if as_float else numeric(38, 6),
         )
     if name == "time":
         made = filled("date_part('epoch', $1)", node)
         return Typed(
-            made if as_float else exp.cast(made, "DECIMAL(38, 6)", dialect="duckdb"),
+            made if as_float else cast(made, "DECIMAL(38, 6)"),
             FLOAT8 if as_float else numeric(38, 6),
         )
-    scaled = filled(_EPOCH, node if name != "date" else exp.cast(node, "TIMESTAMP", dialect="duckdb"))
+    scaled = filled(_EPOCH, node if name != "date" else cast(node, "TIMESTAMP"))
     kind = numeric(26, 0 if name == "date" else 6)
-    made = exp.cast(scaled, "DOUBLE" if as_float else kind.duckdb, dialect="duckdb")
+    made = cast(scaled, "DOUBLE" if as_float else kind.duckdb)
     return Typed(made, FLOAT8 if as_float else kind)
 
 
@@ -106,7 +106,7 @@ def _seconds(word: str, node: exp.Expr, as_float: bool) -> Typed:
     scale = {"second": 6, "milliseconds": 3}[word]
     factor = f"CAST({10**-scale:.{scale}f} AS DECIMAL({scale + 1}, {scale}))"
     made = filled(f"CAST(date_part('microsecond', $1) AS DECIMAL(19, 0)) * {factor}", node)
-    return Typed(exp.cast(made, "DOUBLE", dialect="duckdb"), FLOAT8) if as_float else Typed(made, numeric(26, scale))
+    return Typed(cast(made, "DOUBLE"), FLOAT8) if as_float else Typed(made, numeric(26, scale))
 
 
 def _extract(t: Context, node: exp.Extract) -> Typed:
@@ -205,7 +205,7 @@ def _make_interval(t: Context, node: exp.Anonymous) -> Typed:
             part = filled(f"{_UNITS[name]}(CAST($1 AS INTEGER))", value.node)
         made = part if made is None else filled("$1 + $2", made, part)
     if made is None:
-        made = exp.cast(exp.Literal.string("0 days"), "INTERVAL", dialect="duckdb")
+        made = cast(exp.Literal.string("0 days"), "INTERVAL")
     return Typed(made, INTERVAL)
 
 

@@ -36,6 +36,7 @@ from federation.pgwire.dialect.names import identifier_name, output_name
 from federation.pgwire.dialect.operators import ARITHMETIC, arithmetic
 from federation.pgwire.dialect.problems import ColumnReference
 from federation.pgwire.dialect.scope import Column, Relation, Scope
+from federation.pgwire.dialect.templates import cast
 
 BOUND = "bound"  # in the meta of a parameter's value
 #: the (name, DuckDB type) of the columns of a table reference; raises the catalog's errors
@@ -253,7 +254,7 @@ class Translator:
                 if typed.kind == UNKNOWN and kind != UNKNOWN:
                     value = self.casts.settle(typed, kind).node
                     if isinstance(value, exp.Null):
-                        value = exp.cast(value, kind.duckdb, dialect="duckdb")
+                        value = cast(value, kind.duckdb)
                     item.unalias().replace(value)
 
     # --- SELECT ------------------------------------------------------------------------------------------------
@@ -424,11 +425,15 @@ class Translator:
 
 def _output(name: str, typed: Typed) -> exp.Expr:
     node = firm(typed)
-    return exp.alias_(exp.Paren(this=node) if isinstance(node, exp.Query) else node, name, quoted=True)
+    return exp.Alias(this=exp.Paren(this=node) if isinstance(node, exp.Query) else node, alias=_quoted(name))
+
+
+def _quoted(name: str) -> exp.Identifier:
+    return exp.Identifier(this=name, quoted=True)
 
 
 def _named(name: str) -> exp.Expr:
-    return exp.column(exp.to_identifier(name, quoted=True))
+    return exp.Column(this=_quoted(name))
 
 
 def _called(columns: Sequence[Column], names: Sequence[exp.Expr]) -> list[Column]:

@@ -26,7 +26,7 @@ from federation.pgwire.dialect.kinds import (
     of_type,
 )
 from federation.pgwire.dialect.session_values import keyword
-from federation.pgwire.dialect.templates import filled
+from federation.pgwire.dialect.templates import cast, filled
 
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6}))")
 
@@ -44,7 +44,7 @@ def _literal(t: Context, node: exp.Literal) -> Typed:
         shown = f"{whole}.{fraction}" if fraction else f"{whole or 0}"
         kind = numeric(len(whole) + len(fraction), len(fraction))
         made: exp.Expr = exp.Literal.number(shown)
-        return Typed(made if fraction else exp.cast(made, kind.duckdb, dialect="duckdb"), kind)
+        return Typed(made if fraction else cast(made, kind.duckdb), kind)
     return t.casts.cast(Typed(exp.Literal.string(text), UNKNOWN), Kind("numeric", 38, 16))
 
 
@@ -89,7 +89,7 @@ def _cast(t: Context, node: exp.Cast) -> Typed:
     if isinstance(node.this, exp.Array) and kind.is_array:
         made = [t.casts.cast(t.expression(each), kind.element).node for each in node.this.expressions]
         if not any(isinstance(each, exp.Query) for each in node.this.expressions):
-            return Typed(exp.cast(exp.Array(expressions=made), kind.duckdb, dialect="duckdb"), kind)
+            return Typed(cast(exp.Array(expressions=made), kind.duckdb), kind)
     inner = t.expression(node.this)
     if isinstance(inner.node, exp.Parameter) and inner.kind == UNKNOWN:
         return t.casts.settle(inner, kind)
@@ -113,7 +113,7 @@ def _array(t: Context, node: exp.Array) -> Typed:
     if not items:
         raise NotSupportedError("the type of an empty array is not known", hint="cast it: ARRAY[]::integer[]")
     made = exp.Array(expressions=[each.node for each in operands])
-    return Typed(exp.cast(made, kind.array().duckdb, dialect="duckdb") if _needs_cast(operands) else made, kind.array())
+    return Typed(cast(made, kind.array().duckdb) if _needs_cast(operands) else made, kind.array())
 
 
 def _needs_cast(operands: Sequence[Typed]) -> bool:
