@@ -79,11 +79,11 @@ _AGGREGATES = {
 }
 
 
-def _corpus() -> dict[str, list[Line]]:
-    """The lines of the file beside this one by their headings; a difference stands behind ` ## `."""
+def _corpus(file: str) -> dict[str, list[Line]]:
+    """The lines of a file beside this one by their headings; a difference stands behind ` ## `."""
     found: dict[str, list[Line]] = {}
     lines: list[Line] = []
-    for line in (FOLDER / "dialect_expressions.txt").read_text(encoding="utf-8").splitlines():
+    for line in (FOLDER / file).read_text(encoding="utf-8").splitlines():
         if line.startswith("# "):
             lines = found.setdefault(line[2:], [])
         elif line.strip():
@@ -92,7 +92,8 @@ def _corpus() -> dict[str, list[Line]]:
     return found
 
 
-CORPUS = _corpus()
+CORPUS = _corpus("dialect_expressions.txt")
+IN_A_ZONE = _corpus("dialect_zones.txt")
 
 
 def expressions(lines: Iterable[Line]) -> Iterator[Line]:

@@ -15,13 +15,14 @@ import pytest
 
 from adapters.errors import Error
 from federation.engine import Engine
+from federation.pgwire.dialect.context import Settings
 from federation.pgwire.dialect.read import statements
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import to_duckdb
 from federation.pgwire.encoder import RowEncoder
 from federation.pgwire.style import Style
 from federation.pgwire.types import ARRAYS, BPCHAR, FLOAT4, FLOAT8, JSON, JSONB, NUMERIC, TEXT, VARCHAR, pg_types_of
-from tests.pgwire.dialect_corpus import CORPUS, TABLE, Line, differences, expressions
+from tests.pgwire.dialect_corpus import CORPUS, IN_A_ZONE, TABLE, Line, differences, expressions
 from tests.servers import Server
 
 Answer = tuple[list[str], list[int], list[tuple[str | None, ...]]]
@@ -61,13 +62,13 @@ def _theirs(database: psycopg.Connection, sql: str) -> Answer | str:
     return [(result.fname(each) or b"").decode() for each in columns], [result.ftype(each) for each in columns], rows
 
 
-def _ours(engine: Engine, sql: str) -> Answer | str:
+def _ours(engine: Engine, sql: str, zone: str = "UTC") -> Answer | str:
     try:
         (said,) = statements(sql)
         assert isinstance(said, Query)
-        with engine.query(to_duckdb(said.tree, engine.columns)) as result:
+        with engine.query(to_duckdb(said.tree, engine.columns, Settings(timezone=zone))) as result:
             types = pg_types_of(result.schema, result.types)
-            encoder = RowEncoder(result.schema, types, [], Style())
+            encoder = RowEncoder(result.schema, types, [], Style(timezone=zone))
             rows = [row for batch in result.batches() for part in encoder.encode(batch) for row in _rows(bytes(part))]
             return [field.name for field in result.schema], [each.oid for each in types], rows
     except Error as exc:
@@ -133,6 +134,18 @@ def _compare(database: psycopg.Connection, engine: Engine, line: Line) -> str | 
 def test_the_answers_are_postgresqls(database: psycopg.Connection, engine: Engine, lines: list[Line]) -> None:
     found = [(each, _compare(database, engine, each)) for each in expressions(lines)]
     wrong = [f"{each.text}\n{what}" for each, what in found if what is not None and not each.difference]
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_the_answers_are_those_of_the_sessions_zone(database: psycopg.Connection, engine: Engine) -> None:
+    zone = "America/New_York"
+    database.execute(f"SET TimeZone = '{zone}'")
+    try:
+        lines = [each for lines in IN_A_ZONE.values() for each in expressions(lines)]
+        found = [(each, _differ(_theirs(database, each.sql), _ours(engine, each.sql, zone))) for each in lines]
+    finally:
+        database.execute("SET TimeZone = 'UTC'")
+    wrong = [f"{each.text}\n{what}" for each, what in found if what is not None]
     assert not wrong, "\n\n".join(wrong)
 
 

@@ -210,6 +210,14 @@ _POWER = (
 
 # --- times ---------------------------------------------------------------------------------------------------------
 
+_DAYS_ALONE = (
+    "to_months(CAST(date_part('year', $2) * 12 + date_part('month', $2) AS INTEGER)) "
+    "+ to_days(CAST(date_part('day', $2) AS INTEGER))"
+)
+_TIME_ALONE = (
+    "to_microseconds(CAST(date_part('hour', $2) * 3600000000 + date_part('minute', $2) * 60000000 "
+    "+ date_part('microsecond', $2) AS BIGINT))"
+)
 Rule: TypeAlias = Callable[[Typed, Typed, Casts], Typed]
 
 
@@ -217,15 +225,15 @@ def _plain(template: str, kind: Kind, loose: bool = False) -> Rule:
     return lambda left, right, _: Typed(filled(template, firm(left), firm(right)), kind, loose)
 
 
-def _instant(template: str) -> Rule:
-    """Arithmetic of an instant with an interval: days and months are those of the session's wall clock."""
+def _instant(sign: str) -> Rule:
+    """An instant and an interval: months and days are those of the session's wall clock, hours are hours."""
 
     def rule(left: Typed, right: Typed, casts: Casts) -> Typed:
         if not casts.zone:
-            return Typed(filled(template, firm(left), firm(right)), Kind("timestamptz"))
+            return Typed(filled(f"$1 {sign} $2", firm(left), firm(right)), Kind("timestamptz"))
         zone = exp.Literal.string(casts.zone)
-        local = filled("timezone($1, $2)", zone, firm(left))
-        return Typed(filled("timezone($1, $2)", zone, filled(template, local, firm(right))), Kind("timestamptz"))
+        shifted = f"timezone($3, timezone($3, $1) {sign} ({_DAYS_ALONE})) {sign} {_TIME_ALONE}"
+        return Typed(filled(shifted, firm(left), firm(right), zone), Kind("timestamptz"))
 
     return rule
 
@@ -256,9 +264,9 @@ _TEMPORAL: dict[tuple[str, str, str], Rule] = {
     ("date", "-", "date"): _plain("$1 - $2", INT4, loose=True),
     **{(each, sign, "interval"): _plain(f"$1 {sign} $2", TIMESTAMP) for each in ("date", "timestamp") for sign in "+-"},
     **{("interval", "+", each): _plain("$2 + $1", TIMESTAMP) for each in ("date", "timestamp")},
-    ("timestamptz", "+", "interval"): _instant("$1 + $2"),
-    ("timestamptz", "-", "interval"): _instant("$1 - $2"),
-    ("interval", "+", "timestamptz"): _swapped(_instant("$1 + $2")),
+    ("timestamptz", "+", "interval"): _instant("+"),
+    ("timestamptz", "-", "interval"): _instant("-"),
+    ("interval", "+", "timestamptz"): _swapped(_instant("+")),
     ("timestamp", "-", "timestamp"): _plain("$1 - $2", INTERVAL),
     ("timestamptz", "-", "timestamptz"): _plain("$1 - $2", INTERVAL),
     **{

@@ -143,8 +143,8 @@ def _date_trunc(t: Context, node: exp.Anonymous) -> Typed:
 
 
 def _in_zone(value: Typed, zone: str | None) -> exp.Expr:
-    if value.kind == TIMESTAMPTZ:
-        return filled("timezone($1, $2)", exp.Literal.string(zone or "UTC"), value.node)
+    if value.kind == TIMESTAMPTZ and zone:
+        return filled("timezone($1, $2)", exp.Literal.string(zone), value.node)
     return firm(value)
 
 
