@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from adapters.errors import InterfaceError, ProgrammingError
-from federation.dbapi import Description, Exceptions, check_statement, describe, no_executemany
+from federation.dbapi import Described, Exceptions, check_statement, no_executemany
 from federation.progress import FragmentProgress
 from federation.statement import AsyncBackend, AsyncStatement, Parameters
 from federation.targets import open_target_async
@@ -94,7 +94,7 @@ class AsyncConnection(Exceptions):
         await self.close()
 
 
-class AsyncCursor:
+class AsyncCursor(Described):
     """One statement at a time, streamed. Any task may call `cancel`; the rest is for one task at a time."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -104,18 +104,6 @@ class AsyncCursor:
         self._closed = False
         self._statement: AsyncStatement | None = None
         self._rows: AsyncRowStream | None = None
-
-    @property
-    def description(self) -> list[Description] | None:
-        """As the blocking cursor's."""
-        rows = self._rows
-        return describe(rows.schema.names, rows.types) if rows is not None else None
-
-    @property
-    def rowcount(self) -> int:
-        """The number of rows once they are all fetched, -1 before."""
-        rows = self._rows
-        return rows.window.handed_out if rows is not None and rows.window.ended else -1
 
     async def execute(self, sql: str, parameters: Parameters | None = None) -> Self:
         """Values are a sequence for `?` (or `$1`, `$2`, …), a mapping for `$name`."""

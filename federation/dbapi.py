@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars
     import pyarrow as pa
 
-    from federation.rows import Row, RowStream
+    from federation.rows import AsyncRowStream, Row, RowStream
 
 Description = tuple[str, str, None, None, int | None, int | None, None]
 
@@ -96,16 +96,10 @@ class Connection(Exceptions):
         self.close()
 
 
-class Cursor:
-    """One statement at a time, streamed: rows are read from the sources as they are fetched."""
+class Described:
+    """What a cursor says of the rows that it reads."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.arraysize = 1
-        self.timeout = connection.timeout
-        self._closed = False
-        self._statement: Statement | None = None
-        self._rows: RowStream | None = None
+    _rows: RowStream | AsyncRowStream | None
 
     @property
     def description(self) -> list[Description] | None:
@@ -118,6 +112,18 @@ class Cursor:
         """The number of rows once they are all fetched, -1 before."""
         rows = self._rows
         return rows.window.handed_out if rows is not None and rows.window.ended else -1
+
+
+class Cursor(Described):
+    """One statement at a time, streamed: rows are read from the sources as they are fetched."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.arraysize = 1
+        self.timeout = connection.timeout
+        self._closed = False
+        self._statement: Statement | None = None
+        self._rows: RowStream | None = None
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> Self:
         """Values are a sequence for `?` (or `$1`, `$2`, …), a mapping for `$name`."""

@@ -26,7 +26,15 @@ def _integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _digits(text: object) -> object:
+    """A number in a URL is written in digits: 1_000, +1 or 1.0 would be read as well."""
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        raise ValueError("a number is written in digits")
+    return text
+
+
 Integer = Annotated[int, BeforeValidator(_integral)]
+Digits = Annotated[int, BeforeValidator(_digits)]
 Seconds = Annotated[float, Field(ge=0.001, le=LONGEST_TIMEOUT)]
 State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 

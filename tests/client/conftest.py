@@ -1,4 +1,4 @@
-"""A server of its own, and what connects to it in both ways."""
+"""What connects in both ways to the sample of `tests.http`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ import pytest
 
 import federation
 from federation.dbapi import Connection
-from tests.http.running import Running, start_server, write_sample
+from tests.http.conftest import folder, server
+from tests.http.running import Running
 
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("catalog")
-    write_sample(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def server(folder: Path) -> Iterator[Running]:
-    with start_server(folder) as running:
-        yield running
+__all__ = ["folder", "server"]
 
 
 @pytest.fixture(params=["embedded", "remote"])
@@ -30,8 +20,8 @@ def target(request: pytest.FixtureRequest, folder: Path) -> str:
     """What to connect to."""
     if request.param == "embedded":
         return str(folder / "federation.toml")
-    server: Running = request.getfixturevalue("server")
-    return server.url
+    running: Running = request.getfixturevalue("server")
+    return running.url
 
 
 @pytest.fixture

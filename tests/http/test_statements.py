@@ -59,6 +59,9 @@ def test_a_result_can_be_fetched_several_times_and_in_pages(server: Running) -> 
     assert seen == list(range(ROWS))
     past = server.client.get(f"{done['result']}?offset={ROWS}&limit=10").json()
     assert past["rows"] == []
+    for number in ("1_000", "+1", "1.0", "%201", "1e1", "\uff11", ""):
+        refused = server.client.get(f"{done['result']}?limit={number}")
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "query: limit"), number
 
 
 def test_a_statement_that_fails(server: Running) -> None:
