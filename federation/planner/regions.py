@@ -95,9 +95,9 @@ def ask(
     if isinstance(fragment, TableScan):
         (scanned,) = tables.values()
         asking = _Asking(Context({"scanned": scanned}, describer))
-        return asking.query(_scanning(fragment), fragment.columns, keys, loose=True)
+        return asking.query(_scanning(fragment), fragment.columns, keys, loose=True, scanned=True)
     if isinstance(fragment, RemoteQuery) and isinstance(fragment.query, exp.Select):
-        loose = bool(keys) or any(note.where == "rechecked" for note in fragment.notes)
+        loose = any(note.where == "rechecked" for note in fragment.notes)
         asking = _Asking(Context(tables, describer))
         return asking.query(fragment.query.copy(), fragment.schema.names, keys, loose=loose)
     return None
@@ -171,9 +171,9 @@ class _Asking:
         self._context = context
 
     def query(
-        self, select: exp.Select, names: Sequence[str], keys: Sequence[Predicate], *, loose: bool
+        self, select: exp.Select, names: Sequence[str], keys: Sequence[Predicate], *, loose: bool, scanned: bool = False
     ) -> Asked | None:
-        """`select` is used up; its outputs have these names."""
+        """`select` is used up; its outputs have these names. It has a WHERE beside the keys, unless it is `scanned`."""
         if not _readable(select, names):
             return None
         if filters.plain_joins(select):
@@ -190,10 +190,14 @@ class _Asking:
         columns = {_text(column): origin for column, origin in origins if origin is not None}
         found = [_part(node, domain) for node, domain in written]
         outputs = {each.alias: each.unalias() for each in select.expressions}
+        relations = _relations(select)
         if any(each.column not in outputs for each in keys):
             return None
+        if keys and not scanned and not _divisible(_own(_region(relations, found, loose=False), select)):
+            rows = _region(relations, found, loose=True)  # the keys are tested on what comes of them
+            return Asked(rows, None, select, tuple(part for part, _ in found), columns)
         found += [_key_part(each, outputs[each.column], columns) for each in keys]
-        rows = _region(_relations(select), found, loose=loose)
+        rows = _region(relations, found, loose=loose or bool(keys))
         return Asked(rows, _own(rows, select), select, tuple(part for part, _ in found), columns)
 
     def _origin(self, scope: Scope, column: exp.Column) -> Origin | None:
@@ -302,6 +306,11 @@ def _own(rows: Region, select: exp.Select) -> Region | None:
         family = _digest(" ".join([family, *sorted(keys), "having", _text(having) if having is not None else ""]))
     outputs = {_text(item): each.alias for item, each in zip(items, select.expressions, strict=True)}
     return Region(family, outputs, rows.domains, rows.conditions, head, loose=rows.loose)
+
+
+def _divisible(own: Region | None) -> bool:
+    """Whether conditions on the outputs may be tested before the SELECT makes them."""
+    return own is not None and own.head is None
 
 
 def _head(select: exp.Select) -> Head | None:

@@ -229,6 +229,25 @@ def test_keys_narrow_what_is_wanted_and_are_never_required(bench: Bench) -> None
     assert answer(every, many.own) is None and answer(fewer, many.own) is None
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT t.id AS id, t.number AS number FROM left AS t ORDER BY t.id LIMIT 20",
+        "SELECT t.number AS number, row_number() OVER (ORDER BY t.id) AS n FROM left AS t",
+    ],
+)
+def test_keys_are_not_tested_before_what_counts_rows(bench: Bench, sql: str) -> None:
+    held = bench.ask(bench.island("SELECT t.id AS id, t.number AS number FROM left AS t"))
+    wanted = bench.island(sql)
+    asked = bench.ask(wanted, Predicate("number", "in", (1, 2, 5)))
+    assert held is not None and asked is not None
+    assert asked.own is None  # how many rows came is not known
+    rows = bench.data["left"].select(["id", "number"])
+    found = bench.answered(asked, held, rows)
+    assert found is not None
+    assert counted(found) == counted(bench.fetched(wanted))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_two_parts_are_all_of_it_and_have_nothing_in_common(bench: Bench, seed: int) -> None:
     rng = random.Random(f"parts {seed}")
