@@ -36,7 +36,7 @@ class FragmentKey:
 def fingerprint(kind: str, options: Mapping[str, Any], salt: bytes) -> str:
     """Who a source is asked as, and how: a digest of all its options. Slow on purpose, for they may hold a password."""
     text = json.dumps([kind, dict(options)], sort_keys=True, default=repr)
-    return hashlib.scrypt(text.encode("utf-8", "surrogatepass"), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
+    return hashlib.scrypt(text.encode("utf-8", "surrogatepass"), salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
 
 
 def scan_text(request: ScanRequest) -> str:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.base import Adapter, Table, TableName
-from adapters.errors import MissingDriver, SchemaNotFound, TableNotFound
+from adapters.errors import MissingDriver, SchemaNotFound, SourceUnavailable, TableNotFound
 from catalog.access import Access
 from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
@@ -237,12 +237,20 @@ class Catalog:
     # --- tables -------------------------------------------------------------------------------------------------
 
     def _try(self, source: Source, name: TableName) -> CatalogTable | None:
-        """The table under exactly that name, or none."""
+        """The table under exactly that name, or none. Where the source cannot be reached and the cache may stand in for
+        it, the table is what it was."""
         adapter: Adapter = source.adapter
+        key = source.name, name
         try:
-            table = self._tables.get((source.name, name), lambda: adapter.get_table(name))
+            table = self._tables.get(key, lambda: adapter.get_table(name))
         except (TableNotFound, SchemaNotFound):
             return None
+        except SourceUnavailable:
+            known = self._tables.peek(key, stale=True)
+            found = self._noted(source, known) if known is not None else None
+            if found is None or found.cache is None or not found.cache.stale_if_error:
+                raise
+            return found
         return self._noted(source, table)
 
     def _noted(self, source: Source, table: Table) -> CatalogTable:

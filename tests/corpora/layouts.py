@@ -55,10 +55,16 @@ def _rows(batch: Any) -> Iterator[tuple[Any, ...]]:
 
 @contextmanager
 def federated(
-    layout: Layout, tables: Sequence[CorpusTable], folder: Path, postgres: Server, mariadb: Server, settings: str = ""
+    layout: Layout,
+    tables: Sequence[CorpusTable],
+    folder: Path,
+    postgres: Server,
+    mariadb: Server,
+    settings: str = "",
+    of_each: str = "",
 ) -> Iterator[Federated]:
     """Load `tables` as `layout` says, each system with a database of its own that holds nothing else. `settings` is
-    more of the catalog file."""
+    more of the catalog file, `of_each` more of each source."""
     database = f"{folder.name}_{layout.name}".replace("-", "_")
     by_system: dict[System, list[CorpusTable]] = {}
     for table in tables:
@@ -67,17 +73,17 @@ def federated(
     if here := by_system.get("postgres"):
         uri = postgres.create_database(database)
         load_postgres(uri, here)
-        catalog.append(f'[sources.pg]\nadapter = "postgres"\nuri = "{uri}"\n')
+        catalog.append(f'[sources.pg]\nadapter = "postgres"\nuri = "{uri}"\n{of_each}\n')
     if here := by_system.get("mariadb"):
         uri = mariadb.create_database(database)
         load_mariadb(uri, here)
-        catalog.append(f'[sources.my]\nadapter = "mysql"\nuri = "{uri}"\n')
+        catalog.append(f'[sources.my]\nadapter = "mysql"\nuri = "{uri}"\n{of_each}\n')
     if here := by_system.get("sqlite"):
         load_sqlite(folder / f"{database}.db", here)
-        catalog.append(f'[sources.lite]\nadapter = "sqlite"\npath = "{folder / database}.db"\n')
+        catalog.append(f'[sources.lite]\nadapter = "sqlite"\npath = "{folder / database}.db"\n{of_each}\n')
     if here := by_system.get("parquet"):
         load_parquet(folder / database, here)
-        catalog.append(f'[sources.files]\nadapter = "files"\npath = "{folder / database}/*.parquet"\n')
+        catalog.append(f'[sources.files]\nadapter = "files"\npath = "{folder / database}/*.parquet"\n{of_each}\n')
     path = folder / f"{database}.toml"
     path.write_text("\n".join(catalog))
     plain = plain_duckdb(layout, tables)
