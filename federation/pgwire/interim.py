@@ -1,4 +1,4 @@
-"""Parameters of the common types, and their inference by casts alone."""
+"""The types of parameters, inferred by casts alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from adapters.errors import ConversionError, NotSupportedError
 from federation.pgwire.types import BOOL, DATE, FLOAT8, INT2, INT4, INT8, TEXT, VARCHAR
 
 _NAMES = {
@@ -28,27 +27,3 @@ def parameter_types(tree: exp.Query, known: Sequence[int]) -> list[int]:
         if not types[place]:
             types[place] = oid_of(each.parent.to) if isinstance(each.parent, exp.Cast) else TEXT
     return types
-
-
-def typed(value: exp.Expr, oid: int) -> exp.Expr:
-    return exp.cast(value.copy(), _name(oid))
-
-
-def decode_parameter(oid: int, form: int, data: bytes | None) -> exp.Expr:
-    name = _name(oid)
-    if data is None:
-        return exp.cast(exp.Null(), name)
-    if form and name in ("SMALLINT", "INT", "BIGINT"):
-        return exp.cast(exp.Literal.number(int.from_bytes(data, "big", signed=True)), name)
-    if form and name != "TEXT":
-        raise NotSupportedError(f"binary parameters of type {name} are not supported")
-    try:
-        return exp.cast(exp.Literal.string(data.decode()), name)
-    except UnicodeDecodeError as exc:
-        raise ConversionError("a parameter is not UTF-8") from exc
-
-
-def _name(oid: int) -> str:
-    if oid not in _NAMES:
-        raise NotSupportedError(f"parameters of type {oid} are not supported")
-    return _NAMES[oid]

@@ -10,9 +10,9 @@ from adapters.errors import NotSupportedError, SQLSyntaxError
 from federation.pgwire import messages
 from federation.pgwire.connection import MESSAGE_BYTES, Connection
 from federation.pgwire.dialect import statements as said
-from federation.pgwire.interim import decode_parameter
 from federation.pgwire.messages import KINDS, Message, ProtocolViolation, read_message
 from federation.pgwire.output import copy_out, described, send_rows
+from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.reports import error_response
@@ -67,6 +67,7 @@ class Protocol:
     def _failed(self, exc: Exception) -> None:
         self._session.failed()
         self._connection.send(error_response(exc))
+        self._connection.flush()  # a client in a pipeline may wait for it without a Sync
 
     def _ready(self) -> None:
         """The end of an implicit transaction, and of what the client waits for."""
@@ -136,7 +137,9 @@ class Protocol:
     def _bind(self, message: messages.Bind) -> None:
         prepared = self._session.find_prepared(message.statement)
         self._statements.check(prepared.parsed)
-        portal = self._statements.portal(prepared, _values(prepared, message), message.result_formats)
+        portal = self._statements.portal(
+            prepared, _values(prepared, message, self._session.settings["timezone"]), message.result_formats
+        )
         self._session.add_portal(message.portal, portal)
         self._connection.send(messages.BIND_COMPLETE)
 
@@ -173,7 +176,7 @@ class Protocol:
         self._connection.send(end)
 
 
-def _values(prepared: Prepared, message: messages.Bind) -> list[exp.Expr]:
+def _values(prepared: Prepared, message: messages.Bind, zone: str) -> list[exp.Expr]:
     """The parameters of a Bind. Raises ProtocolViolation when they are not those of the statement."""
     wanted, given, formats = len(prepared.types), len(message.values), message.formats
     if len(formats) > 1 and len(formats) != given:
@@ -184,6 +187,6 @@ def _values(prepared: Prepared, message: messages.Bind) -> list[exp.Expr]:
         )
     each = formats if len(formats) == given else [formats[0] if formats else messages.TEXT] * given
     return [
-        decode_parameter(type_, form, value)
+        decode_parameter(type_, form, value, zone)
         for type_, form, value in zip(prepared.types, each, message.values, strict=True)
     ]

@@ -15,7 +15,7 @@ from federation.http.run import Run
 from federation.pgwire.answers import Answer, Columns, EngineAnswer
 from federation.pgwire.dialect.parameters import bind
 from federation.pgwire.dialect.statements import Query
-from federation.pgwire.interim import decode_parameter
+from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.session import Session
 from federation.pgwire.types import pg_types_of
 

@@ -8,17 +8,20 @@ from functools import partial
 from sqlglot import exp
 
 from adapters.base import CancelToken
-from adapters.errors import NotSupportedError, ProgrammingError
+from adapters.errors import NotSupportedError, ProgrammingError, SQLSyntaxError
 from federation.pgwire import cursors, transactions
 from federation.pgwire.answers import Answer, Columns, TextAnswer, text_columns
 from federation.pgwire.dialect import statements as said
-from federation.pgwire.interim import oid_of, parameter_types, typed
+from federation.pgwire.interim import oid_of, parameter_types
+from federation.pgwire.messages import TEXT
+from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.queries import Queries
 from federation.pgwire.reports import warning
 from federation.pgwire.session import Session, TransactionFailed, TransactionOpen
 from federation.pgwire.settings import SETTINGS, text_of
+from federation.pgwire.types import NUMERIC
 
 EXPLAINED = text_columns("QUERY PLAN")
 SHOWN = text_columns("name", "setting", "description")
@@ -118,14 +121,14 @@ class Statements:
         prepared = self._session.find_prepared(parsed.name)
         if not isinstance(prepared.parsed, said.Query):
             raise NotSupportedError("EXECUTE runs prepared queries only")
-        wanted = len(prepared.types)
+        wanted, zone = len(prepared.types), self._session.settings["timezone"]
         if len(parsed.arguments) != wanted:
-            raise ProgrammingError(
+            raise SQLSyntaxError(
                 f'wrong number of parameters for prepared statement "{parsed.name}": '
                 f"expected {wanted}, got {len(parsed.arguments)}"
             )
         return prepared.parsed, [
-            typed(value, type_) for value, type_ in zip(parsed.arguments, prepared.types, strict=True)
+            _argument(value, type_, zone) for value, type_ in zip(parsed.arguments, prepared.types, strict=True)
         ]
 
     # --- without rows -----------------------------------------------------------------------------------------------
@@ -193,6 +196,18 @@ class Statements:
         self._session.close_portals(keep_held=False)
         self._session.prepared.clear()
         self._session.settings.reset_all()
+
+
+def _argument(value: exp.Expr, type_: int, zone: str) -> exp.Expr:
+    """An argument of EXECUTE as a value of the parameter's type."""
+    if isinstance(value, exp.Null):
+        return decode_parameter(type_, TEXT, None)
+    if isinstance(value, exp.Literal):
+        return decode_parameter(type_, TEXT, value.name.encode(), zone)
+    if type_ == NUMERIC:
+        return exp.cast(value.copy(), "DECIMAL(38,10)")  # that of a NULL has fewer digits
+    typed = decode_parameter(type_, TEXT, None)
+    return exp.cast(value.copy(), typed.to) if isinstance(typed, exp.Cast) else value
 
 
 def _query_of(parsed: said.Parsed) -> said.Query | None:
