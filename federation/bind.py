@@ -62,7 +62,7 @@ class Binder:
             elif isinstance(lateral.this, exp.Func):
                 _check_table_function(lateral)
         for table in list(query.find_all(exp.Table)):
-            if not _is_cte(table):
+            if not is_cte(table):
                 self._bind_table(bound, table, views)
         _drop_qualifiers(query)
 
@@ -162,7 +162,7 @@ def _rename_reserved(query: exp.Query) -> None:
     """A CTE may not be called what we call tables, fragments and stages; where it is used it keeps its name."""
     for cte in [each for each in query.find_all(exp.CTE) if RESERVED.fullmatch(each.alias)]:
         name = cte.alias.lower()
-        uses = [each for each in query.find_all(exp.Table) if each.name.lower() == name and _is_cte(each)]
+        uses = [each for each in query.find_all(exp.Table) if each.name.lower() == name and is_cte(each)]
         renamed = exp.to_identifier(f"{name}_", quoted=True)
         for table in uses:
             if not table.args.get("alias"):
@@ -204,7 +204,7 @@ def _check_table_function(table: exp.Table | exp.Lateral) -> None:
         )
 
 
-def _is_cte(table: exp.Table) -> bool:
+def is_cte(table: exp.Table) -> bool:
     """Whether the name means a CTE that is visible where the table stands."""
     if not isinstance(table.this, exp.Identifier) or table.args.get("db"):
         return False

@@ -124,6 +124,7 @@ class Engine:
         self._slots = {
             source.name: Slots(source.limits.concurrency or DEFAULT_SIZE) for source in catalog.sources.values()
         }
+        self._at_close: list[Callable[[], None]] = []
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog, self._duck, self._local)
@@ -200,9 +201,15 @@ class Engine:
         bare = exp.Table(this=table.this.copy(), db=table.args.get("db"), catalog=table.args.get("catalog"))
         return self.describe(exp.Select(expressions=[exp.Star()]).from_(bare.copy()))[1]
 
+    def at_close(self, callback: Callable[[], None]) -> None:
+        """Have what stands on this engine closed with it."""
+        self._at_close.append(callback)
+
     def close(self) -> None:
         """Ends the queries that still run, and closes every source. Idempotent."""
         self.verifier.close()
+        for callback in self._at_close:
+            callback()
         for execution in list(self._running):
             execution.cancel.cancel(QueryCancelled("the engine was closed"))
             execution.close()

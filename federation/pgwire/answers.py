@@ -7,8 +7,11 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from adapters.base import CancelToken
+from adapters.errors import QueryCancelled
 from federation.engine import Result
 from federation.http.run import Run
+from federation.pgwire import overlay
 from federation.pgwire.types import TEXT, PgType, pg_types_of
 
 TEXT_TYPE = PgType(TEXT, -1)
@@ -52,19 +55,49 @@ class EngineAnswer:
         self._on_close(self._run)
 
 
-class TextAnswer:
-    """Rows of text that are there already."""
+class OverlayAnswer:
+    """Of PostgreSQL's catalog. `on_close` lets the engine go that it is about."""
 
-    def __init__(self, columns: Columns, rows: Iterable[Sequence[str | None]]) -> None:
-        self.schema, self.types = columns
-        self._rows = rows
+    def __init__(self, answer: overlay.Answer, cancel: CancelToken, on_close: Callable[[], None]) -> None:
+        self.schema = answer.schema
+        self.types: Sequence[PgType] = answer.types
+        self._answer = answer
+        self._cancel = cancel
+        self._on_close = on_close
+        self._unwatch = cancel.register(answer.cancel)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        values = list(zip(*self._rows, strict=True)) or [()] * len(self.schema)
-        yield pa.RecordBatch.from_arrays([pa.array(each, pa.string()) for each in values], schema=self.schema)
+        try:
+            yield from self._answer.batches()
+        except QueryCancelled:
+            self._cancel.check()  # which knows why
+            raise
+
+    def close(self) -> None:
+        self._unwatch()
+        self._answer.close()
+        self._on_close()
+
+
+class KeptAnswer:
+    """Rows that are there already."""
+
+    def __init__(self, columns: Columns, batches: Sequence[pa.RecordBatch]) -> None:
+        self.schema, self.types = columns
+        self._batches = batches
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        return iter(self._batches)
 
     def close(self) -> None:
         pass
+
+
+def text_answer(columns: Columns, rows: Iterable[Sequence[str | None]]) -> KeptAnswer:
+    """Rows of text."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns.schema)
+    arrays = [pa.array(each, pa.string()) for each in values]
+    return KeptAnswer(columns, [pa.RecordBatch.from_arrays(arrays, schema=columns.schema)])
 
 
 def text_columns(*names: str) -> Columns:

@@ -1,7 +1,7 @@
 """The messages of protocol 3.0 as bytes, without I/O: what clients send is read into dataclasses, what the server
 sends is made.
 
-Raises ProtocolViolation for a message that is not as the protocol says, NotText for text that is not UTF-8.
+Raises ProtocolViolation for a message that is not as the protocol says, InvalidEncoding for text that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from adapters.errors import DataError, InterfaceError
+from adapters.errors import InterfaceError
+from federation.pgwire.decoding.errors import InvalidEncoding
 
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
@@ -37,10 +38,6 @@ _UINT32 = struct.Struct("!I")
 
 class ProtocolViolation(InterfaceError, sqlstate="08P01"):
     """A message is not what the protocol asks for."""
-
-
-class NotText(DataError, sqlstate="22021"):
-    """Text from the client is not UTF-8."""
 
 
 class InvalidFormat(InterfaceError, sqlstate="22023"):
@@ -204,7 +201,7 @@ def as_text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
-        raise NotText(f'invalid byte sequence for encoding "UTF8": 0x{data[exc.start]:02x}') from exc
+        raise InvalidEncoding(f'invalid byte sequence for encoding "UTF8": 0x{data[exc.start]:02x}') from exc
 
 
 def _formats(reader: _Reader) -> tuple[int, ...]:

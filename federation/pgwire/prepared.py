@@ -9,7 +9,8 @@ from federation.pgwire.dialect.statements import Parsed
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement, and the OIDs of its parameters."""
+    """A statement, and the OIDs of its parameters. `duckdb`: its query is in DuckDB's words."""
 
     parsed: Parsed
     types: tuple[int, ...] = ()
+    duckdb: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol as TypingProtocol
 
 from sqlglot import exp
 
@@ -19,6 +21,14 @@ from federation.pgwire.reports import error_response
 from federation.pgwire.session import Session
 from federation.pgwire.settings import REPORTED, SETTINGS
 from federation.pgwire.statements import WITH_ROWS, Statements
+from federation.pgwire.watch import Watch
+
+
+class Reader(TypingProtocol):
+    """Reads the statements of a text."""
+
+    def __call__(self, text: str, *, duckdb: bool) -> Sequence[said.Parsed]: ...
+
 
 EXTENDED = b"PBDECH"
 ANSWERED = b"QFS"  # by ReadyForQuery
@@ -27,19 +37,21 @@ TERMINATE = ord("X")
 
 
 class Protocol:
-    """`serve` answers one client. `read` reads the statements of a text."""
+    """`serve` answers one client. `watch` sees it leave."""
 
     def __init__(
         self,
         connection: Connection,
         session: Session,
         statements: Statements,
-        read: Callable[[str], Sequence[said.Parsed]],
+        read: Reader,
+        watch: Watch,
     ) -> None:
         self._connection = connection
         self._session = session
         self._statements = statements
         self._read = read
+        self._watch = watch
         self._told: Mapping[str, str] = {}
 
     def serve(self, go_on: Callable[[], bool]) -> None:
@@ -112,9 +124,9 @@ class Protocol:
     def _simple(self, text: str) -> None:
         self._session.close_portal("")
         self._session.prepared.pop("", None)
-        for parsed in self._read(text):
+        for parsed in self._read(text, duckdb=self._session.duckdb):
             self._statements.check(parsed)
-            portal = self._statements.portal(Prepared(parsed), ())
+            portal = self._statements.portal(Prepared(parsed, duckdb=self._session.duckdb), ())
             try:
                 if isinstance(parsed, WITH_ROWS):
                     self._describe_portal(portal)
@@ -125,7 +137,7 @@ class Protocol:
     # --- extended ---------------------------------------------------------------------------------------------------
 
     def _parse(self, message: messages.Parse) -> None:
-        found = self._read(message.text)
+        found = self._read(message.text, duckdb=self._session.duckdb)
         if len(found) != 1:
             raise SQLSyntaxError("cannot insert multiple commands into a prepared statement")
         self._statements.check(found[0])
@@ -157,14 +169,14 @@ class Protocol:
         if not isinstance(portal.parsed, WITH_ROWS):
             self._connection.send(messages.NO_DATA)
             return
-        with self._session.running(portal.cancel):
+        with self._running(portal):
             columns = portal.columns()
         self._connection.send(described(columns, portal.formats))
 
     def _execute(self, portal: Portal, most: int) -> None:
         parsed = portal.parsed
         self._statements.check(parsed)
-        with self._session.running(portal.cancel):
+        with self._running(portal):
             if isinstance(parsed, WITH_ROWS):
                 end = send_rows(self._connection, portal, most, self._session.style)
             elif isinstance(parsed, said.Copy):
@@ -174,6 +186,13 @@ class Protocol:
             else:
                 end = messages.command_complete(self._statements.perform(parsed))
         self._connection.send(end)
+
+    @contextmanager
+    def _running(self, portal: Portal) -> Iterator[None]:
+        """What is done here can be cancelled, and ends when the client leaves."""
+        session = self._session
+        with session.running(portal.cancel), self._watch.watching(self._connection.fileno(), session.left):
+            yield
 
 
 def _values(prepared: Prepared, message: messages.Bind, zone: str) -> list[exp.Expr]:

@@ -1,8 +1,11 @@
-"""Queries of a session: what answers them."""
+"""Queries of a session, and what answers them: the engine, or the overlay what tools ask of PostgreSQL's catalog."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -12,31 +15,64 @@ from federation.http.config import LONGEST_TIMEOUT
 from federation.http.engines import Engines
 from federation.http.queries import Queries as Registry
 from federation.http.run import Run
-from federation.pgwire.answers import Answer, Columns, EngineAnswer
-from federation.pgwire.dialect.parameters import bind
+from federation.pgwire.answers import Answer, Columns, EngineAnswer, KeptAnswer, OverlayAnswer
+from federation.pgwire.catalog_parameters import catalog_parameter_types
+from federation.pgwire.dialect.context import Settings
+from federation.pgwire.dialect.parameters import bind, parameter_types
 from federation.pgwire.dialect.statements import Query
-from federation.pgwire.parameter_values import decode_parameter
+from federation.pgwire.dialect.translate import to_duckdb
+from federation.pgwire.names import resolve, search_path
+from federation.pgwire.overlay import Overlay, SessionInfo
 from federation.pgwire.session import Session
-from federation.pgwire.types import pg_types_of
+from federation.pgwire.settings import SERVER_VERSION
+from federation.pgwire.types import TEXT, pg_types_of
+
+MOST_KEPT = 1000
+_CONSTANT = (exp.Select, exp.Literal, exp.Boolean, exp.Null, exp.Alias, exp.Identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query with the values of its parameters; `duckdb`: it is in DuckDB's words."""
+
+    query: Query
+    values: Sequence[exp.Expr] = ()
+    duckdb: bool = False
+
+    def tree(self) -> exp.Query:
+        return bind(self.query.tree, self.values) if self.query.parameters else self.query.tree
 
 
 class Queries:
-    """For any number of sessions and threads. The server's list of queries has them all."""
+    """For any number of sessions and threads. The server's list of queries has what the engine answers."""
 
     def __init__(self, engines: Engines, registry: Registry) -> None:
         self._engines = engines
         self._registry = registry
+        self._lock = threading.Lock()
+        self._overlay: tuple[Engine, Overlay] | None = None
+        self._kept: dict[tuple[str, bool], KeptAnswer] = {}
 
-    def open(self, session: Session, query: Query, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
+    def open(self, session: Session, asked: Asked, cancel: CancelToken) -> Answer:
         """Start a query; it holds its engine until it is closed. Raises what is wrong with it."""
-        tree = bind(query.tree, values) if query.parameters else query.tree
+        tree = asked.tree()
+        if _is_constant(tree):
+            return self._constant(session, asked, cancel)
+        with ExitStack() as held:
+            overlay = self._overlay_of(held.enter_context(self._engines.lease()))
+            if not asked.duckdb and overlay.concerns(tree):
+                answer = overlay.query(tree, _session_info(session))
+                return OverlayAnswer(answer, cancel, held.pop_all().close)
+        return self._run(session, asked, cancel)
+
+    def _run(self, session: Session, asked: Asked, cancel: CancelToken) -> EngineAnswer:
         # The session's own limit is for each part of the rows that is taken, see `Session.running`.
         timeout = LONGEST_TIMEOUT if session.statement_timeout else None
 
         def start(engine: Engine, cancel: CancelToken) -> Result:
-            return engine.query(tree, timeout=timeout, cancel=cancel)
+            return engine.query(_in_duckdb(engine, session, asked), timeout=timeout, cancel=cancel)
 
-        run = Run(query.text, session.identity, start, cancel=cancel)
+        run = Run(asked.query.text, session.identity, start, cancel=cancel)
         self._registry.register(run)
         try:
             return EngineAnswer(run, run.start(self._engines), self._registry.unregister)
@@ -45,15 +81,75 @@ class Queries:
             self._registry.unregister(run)
             raise
 
-    def describe(self, query: Query, types: Sequence[int]) -> Columns:
-        """The columns, without running anything, for parameters of these types."""
-        tree = bind(query.tree, [decode_parameter(each, 0, None) for each in types]) if query.parameters else query.tree
+    def _constant(self, session: Session, asked: Asked, cancel: CancelToken) -> KeptAnswer:
+        """`SELECT 1`, by which clients ask whether the connection is alive."""
+        key = (asked.query.text, asked.duckdb)
+        kept = self._kept.get(key)
+        if kept is None:
+            answer = self._run(session, asked, cancel)
+            try:
+                kept = KeptAnswer(Columns(answer.schema, answer.types), list(answer.batches()))
+            finally:
+                answer.close()
+            if len(self._kept) < MOST_KEPT:
+                self._kept[key] = kept
+        return kept
+
+    def describe(self, session: Session, asked: Asked) -> Columns:
+        """The columns, without running anything."""
         with self._engines.lease() as engine:
-            schema, columns = engine.describe(tree)
+            overlay, tree = self._overlay_of(engine), asked.tree()
+            if not asked.duckdb and overlay.concerns(tree):
+                return Columns(*overlay.describe(tree, _session_info(session)))
+            schema, columns = engine.describe(_in_duckdb(engine, session, asked))
         return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]))
 
-    def explain(self, query: Query, values: Sequence[exp.Expr], cancel: CancelToken, *, analyze: bool) -> str:
-        tree = bind(query.tree, values) if query.parameters else query.tree
+    def parameter_types(self, session: Session, asked: Asked, known: Sequence[int]) -> Sequence[int]:
+        """The OIDs of the parameters; `known` are those that the client gave, 0 for none."""
+        query = asked.query
+        if not query.parameters:
+            return known
+        if asked.duckdb:
+            return [oid or TEXT for oid in [*known, *[0] * (query.parameters[-1] - len(known))]]
         with self._engines.lease() as engine:
-            explanation = engine.explain(tree, analyze=analyze, cancel=cancel)
-            return explanation.text()
+            if self._overlay_of(engine).concerns(query.tree):
+                return catalog_parameter_types(query.tree, known)
+            tree = resolve(query.tree, engine.catalog, session.database, _path(session))
+            return parameter_types(tree, known, engine.columns, _settings(session))
+
+    def explain(self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool) -> str:
+        with self._engines.lease() as engine:
+            tree = _in_duckdb(engine, session, asked)
+            return engine.explain(tree, analyze=analyze, cancel=cancel).text()
+
+    def _overlay_of(self, engine: Engine) -> Overlay:
+        with self._lock:
+            if self._overlay is None or self._overlay[0] is not engine:
+                made = Overlay(engine)
+                engine.at_close(made.close)
+                self._overlay = (engine, made)
+            return self._overlay[1]
+
+
+def _in_duckdb(engine: Engine, session: Session, asked: Asked) -> exp.Query:
+    if asked.duckdb:
+        return asked.tree()
+    tree = resolve(asked.tree(), engine.catalog, session.database, _path(session))
+    return to_duckdb(tree, engine.columns, _settings(session))
+
+
+def _is_constant(tree: exp.Query) -> bool:
+    return isinstance(tree, exp.Select) and all(isinstance(node, _CONSTANT) for node in tree.walk())
+
+
+def _path(session: Session) -> tuple[str, ...]:
+    return search_path(session.settings["search_path"])
+
+
+def _settings(session: Session) -> Settings:
+    return Settings(session.user, session.database, _path(session) or ("public",), session.settings["timezone"])
+
+
+def _session_info(session: Session) -> SessionInfo:
+    settings = session.settings.values()
+    return SessionInfo(session.user, session.database, _path(session), settings, session.pid, SERVER_VERSION)

@@ -28,6 +28,7 @@ from federation.pgwire.settings import Settings
 from federation.pgwire.startup import Startup, negotiate
 from federation.pgwire.statements import Statements
 from federation.pgwire.tls import Tls
+from federation.pgwire.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class PgServer:
         self._tls = tls
         self._most_sessions = most_sessions
         self._read = lru_cache(KEPT_STATEMENTS)(statements)
+        self._watch = Watch()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._connections: set[Connection] = set()
@@ -101,6 +103,7 @@ class PgServer:
             time.sleep(LOOK_EVERY)
         for connection in list(self._connections):
             connection.abort()
+        self._watch.close()
 
     def cancel(self, pid: int, secret: bytes) -> None:
         """End what that session does, if the secret is its own."""
@@ -166,7 +169,7 @@ class PgServer:
             connection.send(messages.backend_key(session.pid, secret))
             connection.set_deadline(None)
             made = Statements(session, self._queries)
-            Protocol(connection, session, made, self._read).serve(lambda: not self._draining)
+            Protocol(connection, session, made, self._read, self._watch).serve(lambda: not self._draining)
         if self._draining:
             raise _shutting_down()
 

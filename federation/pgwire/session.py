@@ -94,6 +94,11 @@ class Session:
                 self._running = outer
 
     @property
+    def duckdb(self) -> bool:
+        """Whether queries are in DuckDB's words."""
+        return self.settings["dialect"] == "duckdb"
+
+    @property
     def style(self) -> Style:
         """How values are written as text."""
         settings = self.settings
@@ -112,6 +117,10 @@ class Session:
     def cancel(self) -> None:
         """End what runs, down to the sources. From any thread; nothing happens to a session that waits."""
         self._cancel(QueryCancelled("canceling statement due to user request"))
+
+    def left(self) -> None:
+        """The client has gone away."""
+        self._cancel(QueryCancelled("the client went away"))
 
     def terminate(self, reason: QueryCancelled) -> None:
         """End what runs, and whatever would begin."""

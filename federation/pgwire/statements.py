@@ -8,16 +8,17 @@ from functools import partial
 from sqlglot import exp
 
 from adapters.base import CancelToken
-from adapters.errors import NotSupportedError, ProgrammingError, SQLSyntaxError
+from adapters.errors import NotSupportedError, ReadOnlyError, SQLSyntaxError
 from federation.pgwire import cursors, transactions
-from federation.pgwire.answers import Answer, Columns, TextAnswer, text_columns
+from federation.pgwire.answers import Answer, Columns, text_answer, text_columns
 from federation.pgwire.dialect import statements as said
-from federation.pgwire.interim import oid_of, parameter_types
+from federation.pgwire.dialect.kinds import of_type
+from federation.pgwire.dialect.parameters import oid_of
 from federation.pgwire.messages import TEXT
 from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
-from federation.pgwire.queries import Queries
+from federation.pgwire.queries import Asked, Queries
 from federation.pgwire.reports import warning
 from federation.pgwire.session import Session, TransactionFailed, TransactionOpen
 from federation.pgwire.settings import SETTINGS, text_of
@@ -27,14 +28,6 @@ EXPLAINED = text_columns("QUERY PLAN")
 SHOWN = text_columns("name", "setting", "description")
 WITH_ROWS = (said.Query, said.Show, said.Explain, said.Fetch, said.Execute)
 ENDING = (said.Commit, said.Rollback, said.RollbackTo)
-
-
-class Unsupported(ProgrammingError):
-    """A statement that does not run here; each has an SQLSTATE of its own."""
-
-    def __init__(self, statement: said.Unsupported) -> None:
-        super().__init__(statement.message, hint=statement.hint)
-        self.sqlstate = statement.sqlstate
 
 
 class Statements:
@@ -53,15 +46,18 @@ class Statements:
 
     def prepare(self, parsed: said.Parsed, known: Sequence[int]) -> Prepared:
         """`known` are the OIDs of the parameters as far as they are, 0 otherwise."""
-        query = _query_of(parsed)
-        types = parameter_types(query.tree, known) if query is not None else known
-        return Prepared(parsed, tuple(types))
+        query, duckdb = _query_of(parsed), self._session.duckdb
+        if query is None:
+            return Prepared(parsed, tuple(known), duckdb)
+        asked = Asked(query, duckdb=duckdb)
+        return Prepared(parsed, tuple(self._queries.parameter_types(self._session, asked, known)), duckdb)
 
     def describe(self, prepared: Prepared) -> Columns | None:
         """The columns of its rows, without running it; None when it gives none."""
         match prepared.parsed:
             case said.Query() as query:
-                return self._queries.describe(query, prepared.types)
+                nulls = [decode_parameter(each, TEXT, None) for each in prepared.types]
+                return self._queries.describe(self._session, Asked(query, nulls, prepared.duckdb))
             case said.Show(name):
                 return self._shown(name)
             case said.Explain():
@@ -74,25 +70,27 @@ class Statements:
 
     def portal(self, prepared: Prepared, values: Sequence[exp.Expr], formats: Sequence[int] = ()) -> Portal:
         """`values` are those of its parameters, `formats` as Bind has them."""
-        return Portal(prepared.parsed, partial(self._open, prepared.parsed, values), formats)
+        return Portal(prepared.parsed, partial(self._open, prepared, values), formats)
 
     # --- with rows --------------------------------------------------------------------------------------------------
 
-    def _open(self, parsed: said.Parsed, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
-        match parsed:
-            case said.Query():
-                return self._queries.open(self._session, parsed, values, cancel)
+    def _open(self, prepared: Prepared, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
+        match prepared.parsed:
+            case said.Query() as query:
+                return self._queries.open(self._session, Asked(query, values, prepared.duckdb), cancel)
             case said.Copy(query):
-                return self._queries.open(self._session, query, values, cancel)
+                return self._queries.open(self._session, Asked(query, values, prepared.duckdb), cancel)
             case said.Show(name):
-                return TextAnswer(self._shown(name), self._settings(name))
-            case said.Explain():
-                return self._explain(parsed, values, cancel)
-            case said.Fetch():
-                return cursors.Fetched(self._session, parsed)
-            case said.Execute():
-                return self._execute(parsed, cancel)
-        raise AssertionError(f"{parsed.tag} has no rows")
+                return text_answer(self._shown(name), self._settings(name))
+            case said.Explain(said.Execute() as execute):
+                return self._explain(prepared.parsed, self._executed(execute), cancel)
+            case said.Explain(said.Query() as query):
+                return self._explain(prepared.parsed, Asked(query, values, prepared.duckdb), cancel)
+            case said.Fetch() as fetch:
+                return cursors.Fetched(self._session, fetch)
+            case said.Execute() as execute:
+                return self._queries.open(self._session, self._executed(execute), cancel)
+        raise AssertionError(f"{prepared.parsed.tag} has no rows")
 
     def _shown(self, name: str) -> Columns:
         if name == "all":
@@ -105,19 +103,12 @@ class Statements:
             return ((shown, value, "") for shown, value in self._session.settings.rows())
         return iter([(self._session.settings[name],)])
 
-    def _explain(self, parsed: said.Explain, values: Sequence[exp.Expr], cancel: CancelToken) -> Answer:
-        query = parsed.query
-        if isinstance(query, said.Execute):
-            query, values = self._executed(query)
+    def _explain(self, parsed: said.Explain, asked: Asked, cancel: CancelToken) -> Answer:
         analyze = parsed.options.get("analyze", "false") in ("true", "on", "1")
-        text = self._queries.explain(query, values, cancel, analyze=analyze)
-        return TextAnswer(EXPLAINED, [(line,) for line in text.splitlines()])
+        text = self._queries.explain(self._session, asked, cancel, analyze=analyze)
+        return text_answer(EXPLAINED, [(line,) for line in text.splitlines()])
 
-    def _execute(self, parsed: said.Execute, cancel: CancelToken) -> Answer:
-        query, values = self._executed(parsed)
-        return self._queries.open(self._session, query, values, cancel)
-
-    def _executed(self, parsed: said.Execute) -> tuple[said.Query, Sequence[exp.Expr]]:
+    def _executed(self, parsed: said.Execute) -> Asked:
         prepared = self._session.find_prepared(parsed.name)
         if not isinstance(prepared.parsed, said.Query):
             raise NotSupportedError("EXECUTE runs prepared queries only")
@@ -127,9 +118,8 @@ class Statements:
                 f'wrong number of parameters for prepared statement "{parsed.name}": '
                 f"expected {wanted}, got {len(parsed.arguments)}"
             )
-        return prepared.parsed, [
-            _argument(value, type_, zone) for value, type_ in zip(parsed.arguments, prepared.types, strict=True)
-        ]
+        pairs = zip(parsed.arguments, prepared.types, strict=True)
+        return Asked(prepared.parsed, [_argument(value, type_, zone) for value, type_ in pairs], prepared.duckdb)
 
     # --- without rows -----------------------------------------------------------------------------------------------
 
@@ -137,8 +127,9 @@ class Statements:
         """Do what a statement without rows says; its tag."""
         session = self._session
         match parsed:
-            case said.Unsupported():
-                raise Unsupported(parsed)
+            case said.Unsupported(sqlstate, text, hint):
+                kind = ReadOnlyError if sqlstate == ReadOnlyError.sqlstate else NotSupportedError
+                raise kind(text, hint=hint)
             case said.Set(name, values, local):
                 self._set(name, values, local)
             case said.Reset("all"):
@@ -158,14 +149,15 @@ class Statements:
             case said.RollbackTo():
                 return transactions.rollback_to(session, parsed)
             case said.Declare(query=query, hold=hold):
-                portal = Portal(query, partial(self._open, query, ()), [int(parsed.binary)], held=hold)
+                inner = Prepared(query, duckdb=self._session.duckdb)
+                portal = Portal(query, partial(self._open, inner, ()), [int(parsed.binary)], held=hold)
                 return cursors.declare(session, parsed, portal)
             case said.Move():
                 return cursors.move(session, parsed)
             case said.CloseCursor():
                 return cursors.close(session, parsed)
             case said.Prepare(name, types, query):
-                session.add_prepared(name, self.prepare(query, [oid_of(each) for each in types]))
+                session.add_prepared(name, self.prepare(query, [oid_of(of_type(each)) for each in types]))
             case said.Deallocate():
                 return self._deallocate(parsed)
             case said.Discard(what):

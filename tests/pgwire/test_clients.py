@@ -48,15 +48,14 @@ def test_psql_fetches_in_parts(face: Postgres) -> None:
 
 def test_psql_shows_where_an_error_is(face: Postgres) -> None:
     assert psql(face, "SELECT a\nFROM f.small WHERE c = 1").splitlines() == [
-        'ERROR:  Referenced column "c" not found in FROM clause!',
+        'ERROR:  column "c" does not exist',
         "LINE 2: FROM f.small WHERE c = 1",
         "                           ^",
-        "HINT:  the nearest names are: a",
     ]
 
 
 def test_psql_ends_a_statement_that_takes_too_long(face: Postgres) -> None:
-    slow = "SELECT count(*) FROM range(100000000) a, range(1000) b"
+    slow = "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b"
     assert "57014" in psql(face, "SET statement_timeout = '200ms'", slow, options="-At -v VERBOSITY=sqlstate")
     assert psql(face, "SET statement_timeout = 0", "SELECT 1") == "SET\n1\n"
 
@@ -154,8 +153,6 @@ def test_psycopg_says_what_is_wrong(connection: psycopg.Connection) -> None:
 def test_psycopg2(face: Postgres) -> None:
     with psycopg2.connect(face.uri) as connection, connection.cursor() as cursor:
         for value, type_ in VALUES:
-            if type_ == "bytea":
-                continue
             cursor.execute(f"SELECT %s::{type_}", [value])
             found = cursor.fetchone()[0]
             assert (bytes(found) if type_ == "bytea" else found) == value
