@@ -58,11 +58,12 @@ class World:
     def our_types(self, sql: str) -> list[int]:
         return [each.oid for each in self.overlay.describe(tree(sql), self.who)[1]]
 
-    def oids(self) -> dict[int, int]:
-        """Numbers of relations, PostgreSQL's to ours."""
-        sql = "SELECT c.oid, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+    def named_oids(self) -> dict[str, tuple[int, int]]:
+        """Numbers of relations and schemas by name, PostgreSQL's and ours."""
+        sql = """SELECT c.oid, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE c.oid >= 16384 UNION ALL SELECT oid, 'schema ' || nspname FROM pg_namespace WHERE oid >= 16384"""
         own = {name: oid for oid, name in self.ours(sql)[1]}
-        return {oid: own[name] for oid, name in self.theirs(sql)[1] if name in own and oid >= 16384}
+        return {name: (oid, own[name]) for oid, name in self.theirs(sql)[1] if name in own}
 
     def psql(self, command: str) -> list[str]:
         """The queries that psql sends for a command."""

@@ -23,7 +23,7 @@ OWN = {"Size", "Access method"}
 def test_command(world: World, command: str) -> None:
     queries = world.psql(command)
     assert queries
-    numbers = world.oids()
+    numbers = dict(world.named_oids().values())
     names = {ours: theirs for theirs, ours in numbers.items()}
     for sql in queries:
         here = re.sub(r"'(\d+)'", lambda match: f"'{numbers.get(int(match[1]), int(match[1]))}'", sql)

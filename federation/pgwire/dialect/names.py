@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from adapters.errors import NotSupportedError
 from federation.pgwire.dialect.kinds import of_type
+from federation.pgwire.dialect.problems import UndefinedType
 
 UNNAMED = "?column?"
 _BY_NODE: dict[type[exp.Expr], str] = {
@@ -64,7 +66,10 @@ def _call_name(node: exp.Anonymous) -> str:
 
 
 def _type_name(type_: exp.DataType) -> str | None:
-    kind = of_type(type_)
+    try:
+        kind = of_type(type_)
+    except (NotSupportedError, UndefinedType):  # one that only PostgreSQL's catalog has
+        return type_.sql("postgres").lower().rpartition(".")[2].removesuffix("[]").strip('"')
     if type_.this is exp.DType.VARCHAR:
         return "varchar"
     return kind.element.name if kind.is_array else kind.name

@@ -29,7 +29,15 @@ ROW_FUNCTIONS: dict[str, Columns] = {
 }
 #: Functions that give rows of one column: the macros of these names give lists.
 LIST_FUNCTIONS = {"pg_partition_ancestors": "oid", "pg_listening_channels": "text"}
+#: Functions that DuckDB has under another name.
+_RENAMED = {
+    **{"json_build_object": "json_object", "jsonb_build_object": "json_object", "json_agg": "json_group_array"},
+    **{"jsonb_agg": "json_group_array", "to_jsonb": "to_json", "clock_timestamp": "now", "btrim": "trim"},
+}
 _NUMBERS = {"oid", "int2", "int4", "int8"}
+#: What SQL calls values, not functions.
+_VALUES = dict.fromkeys(("current_catalog", "current_role", "user"), "name")
+_INTEGERS = {"int2", "int4", "int8"}
 _KEEPING = {"min", "max", "any_value", "coalesce", "nullif", "greatest", "least"}
 _OPERATORS: dict[str, Callable[[exp.Expr, exp.Expr], exp.Expr]] = {
     "~": lambda a, b: exp.RegexpLike(this=a, expression=b),
@@ -54,7 +62,7 @@ _OPERATORS: dict[str, Callable[[exp.Expr, exp.Expr], exp.Expr]] = {
 def macro(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of one of `macros.sql`."""
     call = exp.Dot(this=exp.to_identifier("pg"), expression=exp.Anonymous(this=name, expressions=list(arguments)))
-    return with_kind(call, structure().function_kinds.get(name))
+    return with_kind(call, _VALUES.get(name) or structure().function_kinds.get(name))
 
 
 def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
@@ -83,12 +91,15 @@ class Expressions:
             exp.NEQ: _compared,
             exp.DPipe: _joined,
             exp.Any: _any,
+            exp.Div: _divided,
+            exp.Like: _like,
+            exp.ILike: _like,
             exp.Array: _array,
             exp.Paren: lambda node: with_kind(node, kind_of(node.this)),
             exp.Case: lambda node: with_kind(
-                node, common([*(each.args["true"] for each in node.args["ifs"]), *_given(node, "default")])
+                node, common([*_given(node, "default"), *(each.args["true"] for each in node.args["ifs"])])
             ),
-            exp.Coalesce: lambda node: with_kind(node, common([node.this, *node.expressions])),
+            exp.Coalesce: _coalesced,
             exp.Nullif: lambda node: with_kind(node, kind_of(node.this)),
             exp.Min: lambda node: with_kind(node, kind_of(node.this)),
             exp.Max: lambda node: with_kind(node, kind_of(node.this)),
@@ -130,6 +141,8 @@ class Expressions:
             return _formatted(text, arguments[1:])
         if name == "generate_subscripts":
             return call("unnest", _indexes(arguments[0], 1))
+        if name in _RENAMED:
+            return with_kind(call(_RENAMED[name], *arguments), structure().function_kinds.get(name))
         if name in LIST_FUNCTIONS:
             return with_kind(call("unnest", macro(name, *arguments)), LIST_FUNCTIONS[name])
         if name == "generate_series":
@@ -255,6 +268,18 @@ def _compared(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _coalesced(node: exp.Coalesce) -> exp.Expr:
+    kind = common([node.this, *node.expressions])
+    if kind is not None and is_array(kind):
+        node.set("expressions", [_array_of(each, kind) for each in node.expressions])
+    return with_kind(node, kind)
+
+
+def _array_of(node: exp.Expr, kind: str) -> exp.Expr:
+    is_text = isinstance(node, exp.Literal) and node.is_string
+    return array_literal(node.this, kind[1:]) if is_text else node
+
+
 def _joined(node: exp.DPipe) -> exp.Expr:
     """For PostgreSQL nothing beside an array is no NULL."""
     arrays = [
@@ -263,6 +288,25 @@ def _joined(node: exp.DPipe) -> exp.Expr:
     if not arrays:
         return with_kind(node, "text")
     return with_kind(call("list_concat", node.this, node.expression), kind_of(arrays[0]))
+
+
+def _divided(node: exp.Div) -> exp.Expr:
+    """Integers give integers."""
+    if all(kind_of(each) in _INTEGERS or _is_integer(each) for each in (node.this, node.expression)):
+        return with_kind(exp.IntDiv(this=node.this, expression=node.expression), common([node.this, node.expression]))
+    return node
+
+
+def _is_integer(node: exp.Expr) -> bool:
+    return _is_number(node) and node.name.isdigit()
+
+
+def _like(node: exp.Expr) -> exp.Expr:
+    """PostgreSQL escapes with a backslash unless it is told otherwise."""
+    pattern = literal_text(node.expression)
+    if isinstance(node.parent, exp.Escape) or (pattern is not None and "\\" not in pattern):
+        return node
+    return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
 
 
 def _any(node: exp.Any) -> exp.Expr:

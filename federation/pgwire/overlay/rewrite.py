@@ -13,9 +13,9 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from adapters.errors import TableNotFound
+from federation.pgwire.dialect.names import output_name
 from federation.pgwire.overlay.casts import typed
 from federation.pgwire.overlay.expressions import ROW_FUNCTIONS, Expressions, call, element_kind, macro
-from federation.pgwire.overlay.output_names import output_name
 from federation.pgwire.overlay.scope import SYSTEM_COLUMNS, Columns, Scope, kind_of, with_kind
 from federation.pgwire.overlay.structure import SCHEMAS, SystemRelation, structure
 
@@ -110,6 +110,8 @@ class Rewriter:
         for each in list(select.expressions):
             if isinstance(each, exp.Star):
                 columns += scope.star()
+                if scope.merged:
+                    _expand(each, scope)
             elif isinstance(each, exp.Column) and isinstance(each.this, exp.Star):
                 columns += scope.star(each.table)
             elif isinstance(each, exp.Alias):
@@ -125,8 +127,13 @@ class Rewriter:
 
     def _joins(self, node: exp.Expr, scope: Scope) -> None:
         for join in node.args.get("joins") or ():
+            before = {name for name, _ in scope.star()}
+            known = set(scope.relations)
             self._relation(join.this, scope)
             scope.merged.update(each.name for each in join.args.get("using") or ())
+            if join.method == "NATURAL":
+                new = (columns for alias, columns in scope.relations.items() if alias not in known)
+                scope.merged.update(name for columns in new for name, _ in columns if name in before)
             if join.args.get("on") is not None:
                 self._visit(join.args["on"], scope)
 
@@ -169,16 +176,15 @@ class Rewriter:
     def _unnest(self, node: exp.Unnest, scope: Scope) -> None:
         for each in list(node.expressions):
             self._visit(each, scope)
-        alias = node.args.get("alias")
-        if alias is None:
+        alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier("unnest", quoted=True))
+        if len(node.expressions) > 1:
+            scope.add(alias.name, [(each.name, None) for each in alias.columns])
             return
-        if not alias.columns:
-            alias.set("columns", [alias.this.copy()])
-        columns: Columns = [(each.name, None) for each in alias.columns]
-        columns[0] = (columns[0][0], element_kind(kind_of(node.expressions[0])))
-        if isinstance(offset := node.args.get("offset"), exp.Identifier):
-            columns.append((offset.name, "int8"))
-        scope.add(alias.name, columns)
+        if node.args.get("offset"):
+            node.set("ordinality", True)
+            if isinstance(node.args["offset"], exp.Identifier):
+                alias.append("columns", node.args["offset"])
+        node.replace(self._rows_of(node, node.expressions[0], alias, scope))
 
     def _function(self, node: exp.Table | exp.Lateral, scope: Scope) -> None:
         """A function in FROM: its rows are unnested from a list."""
@@ -208,17 +214,22 @@ class Rewriter:
             (list_,) = called.expressions
         else:  # one row of one value
             list_ = with_kind(exp.Array(expressions=[called]), f"_{kind_of(called)}" if kind_of(called) else None)
+        node.replace(self._rows_of(node, list_, alias, scope))
+
+    def _rows_of(self, node: exp.Expr, list_: exp.Expr, alias: exp.TableAlias, scope: Scope) -> exp.Expr:
+        """The elements of a list as a relation. DuckDB takes no subqueries in a table function, so that they stand in
+        the SELECT of a lateral query."""
         if not alias.columns:
             alias.set("columns", [alias.this.copy()])
         columns: Columns = [(alias.columns[0].name, element_kind(kind_of(list_)))]
-        unnest = exp.Unnest(expressions=[list_], alias=alias)
+        items: list[exp.Expr] = [call("unnest", list_)]
         if node.args.get("ordinality"):
-            offset = alias.columns[1] if len(alias.columns) > 1 else exp.to_identifier("ordinality", quoted=True)
-            alias.set("columns", alias.columns[:1])
-            unnest.set("offset", offset)
-            columns.append((offset.name, "int8"))
-        node.replace(unnest)
+            if len(alias.columns) < 2:
+                alias.append("columns", exp.to_identifier("ordinality", quoted=True))
+            items.append(call("generate_subscripts", list_.copy(), exp.Literal.number(1)))
+            columns.append((alias.columns[1].name, "int8"))
         scope.add(alias.name, columns)
+        return exp.Lateral(this=exp.Subquery(this=exp.select(*items)), alias=alias)
 
     # --- expressions ----------------------------------------------------------------------------------------------
 
@@ -290,6 +301,15 @@ class Rewriter:
         value = typed(literal, SYSTEM_COLUMNS[name])
         value.meta["name"] = column.name
         return value
+
+
+def _expand(star: exp.Expr, scope: Scope) -> None:
+    """DuckDB leaves merged columns where they were."""
+    named = [exp.column(name, alias, quoted=True) for alias, name, _ in scope.expanded()]
+    select = star.parent
+    if isinstance(select, exp.Select):
+        items = [each for item in select.expressions for each in (named if item is star else [item])]
+        select.set("expressions", items)
 
 
 def _renamed(columns: Columns, node: exp.Expr) -> Columns:

@@ -20,7 +20,10 @@ DATABASE = 16383
 _PG_CLASS, _PG_CONSTRAINT, _PG_REWRITE = 1259, 2606, 2618
 _HEAP, _BTREE, _DEFAULT_COLLATION = 2, 403, 100
 #: The columns of each catalog that differ from row to row.
-_CLASS = "oid relname relnamespace relam relkind relnatts relhasindex relhasrules relhastriggers reltuples relreplident"
+_CLASS = (
+    "oid relname relnamespace relam relkind relnatts relhasindex relhasrules relhastriggers relpages reltuples"
+    " relreplident"
+)
 _ATTRIBUTE = (
     "attrelid attname atttypid attlen attnum atttypmod attbyval attalign attstorage attnotnull attndims attcollation"
 )
@@ -120,6 +123,9 @@ class CatalogRows:
         self._rules = _Rows(
             "pg_rewrite", ("oid", "ev_class"), rulename="_RETURN", ev_type="1", ev_enabled="O", is_instead=True
         )
+        self._dependencies = _Rows(
+            "pg_depend", ["classid", "objid", "refclassid", "refobjid", "refobjsubid", "deptype"]
+        )
         self._texts: dict[str, list[tuple[int, str]]] = {"view_texts": [], "index_texts": [], "constraint_texts": []}
 
     def tables(self) -> dict[str, pa.Table]:
@@ -138,6 +144,7 @@ class CatalogRows:
             "pg_constraint": self._constraints.table(),
             "pg_description": self._descriptions.table(),
             "pg_rewrite": self._rules.table(),
+            "pg_depend": self._dependencies.table(),
             "pg_authid": self._roles(),
             "pg_database": self._database(),
             **{name: _texts(found) for name, found in self._texts.items()},
@@ -151,7 +158,7 @@ class CatalogRows:
         triggers = referenced or bool(relation.foreign_keys)
         self._classes.add(
             *(oid, relation.name, namespace, 0 if view else _HEAP, "v" if view else "r", len(relation.attributes)),
-            *(bool(relation.primary_key), view, triggers, 0.0 if view else -1.0, "n" if view else "d"),
+            *(bool(relation.primary_key), view, triggers, 0, 0.0 if view else -1.0, "n" if view else "d"),
         )
         for number, each in enumerate(relation.attributes, 1):
             self._attribute(oid, number, each.name, each.type, not each.nullable or each.name in relation.primary_key)
@@ -178,7 +185,7 @@ class CatalogRows:
         name = f"{relation.name}_pkey"
         index = self._oids.of("index", relation.schema, relation.name)
         types: list[int] = [self._types[relation.attributes[number - 1].type].oid for number in numbers]
-        self._classes.add(index, name, namespace, _BTREE, "i", len(numbers), False, False, False, -1.0, "n")
+        self._classes.add(index, name, namespace, _BTREE, "i", len(numbers), False, False, False, 1, 0.0, "n")
         for place, number in enumerate(numbers, 1):
             attribute = relation.attributes[number - 1]
             self._attribute(index, place, attribute.name, attribute.type, False)
@@ -188,6 +195,9 @@ class CatalogRows:
         )
         constraint = self._oids.of("key", relation.schema, relation.name)
         self._constraints.add(constraint, name, namespace, "p", oid, index, 0, numbers, None, " ", " ", " ")
+        self._dependencies.add(_PG_CLASS, index, _PG_CONSTRAINT, constraint, 0, "i")
+        for number in numbers:
+            self._dependencies.add(_PG_CONSTRAINT, constraint, _PG_CLASS, oid, number, "a")
         columns = ", ".join(map(_identifier, relation.primary_key))
         table = f"{_identifier(relation.schema)}.{_identifier(relation.name)}"
         text = f"CREATE UNIQUE INDEX {_identifier(name)} ON {table} USING btree ({columns})"
@@ -206,6 +216,12 @@ class CatalogRows:
             *(oid, name, self._oids.of("schema", relation.schema), "f", self._oid(relation), index, self._oid(target)),
             *(_numbers(relation, key.columns), _numbers(target, key.referenced_columns), "a", "a", "s"),
         )
+        for number in _numbers(relation, key.columns):
+            self._dependencies.add(_PG_CONSTRAINT, oid, _PG_CLASS, self._oid(relation), number, "a")
+        for number in _numbers(target, key.referenced_columns):
+            self._dependencies.add(_PG_CONSTRAINT, oid, _PG_CLASS, self._oid(target), number, "n")
+        if index:
+            self._dependencies.add(_PG_CONSTRAINT, oid, _PG_CLASS, index, 0, "n")
         columns, there = (", ".join(map(_identifier, each)) for each in (key.columns, key.referenced_columns))
         place = f"{_identifier(target.schema)}.{_identifier(target.name)}"
         self._texts["constraint_texts"].append((oid, f"FOREIGN KEY ({columns}) REFERENCES {place}({there})"))

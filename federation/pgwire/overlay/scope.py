@@ -15,6 +15,8 @@ from federation.pgwire.overlay.structure import SystemRelation
 
 Columns: TypeAlias = list[tuple[str, str | None]]
 
+_TEXTS = {"text", "varchar", "name", "character_data", "sql_identifier", "yes_or_no"}
+
 #: Columns that every row of PostgreSQL has and `*` does not show.
 SYSTEM_COLUMNS = {"xmin": "xid", "xmax": "xid", "cmin": "cid", "cmax": "cid", "ctid": "tid", "tableoid": "oid"}
 
@@ -25,7 +27,7 @@ class Scope:
         self.ctes: dict[str, Columns] = {**(outer.ctes if outer else {}), **(ctes or {})}
         self.relations: dict[str, Columns] = {}
         self.systems: dict[str, SystemRelation] = {}  # the relations of PostgreSQL's own, by alias
-        self.merged: set[str] = set()  # columns of USING: one for both sides
+        self.merged: set[str] = set()  # columns of USING and NATURAL: one for both sides
 
     def add(self, alias: str, columns: Columns, system: SystemRelation | None = None) -> None:
         self.relations[alias] = columns
@@ -64,16 +66,16 @@ class Scope:
         """What `*` or `alias.*` stands for."""
         if alias is not None:
             return next((scope.relations[alias] for scope in self._outwards() if alias in scope.relations), [])
-        first = set(self.merged)
-        found: Columns = []
-        for columns in self.relations.values():
-            for name, kind in columns:
-                if name in self.merged:
-                    if name not in first:
-                        continue
-                    first.remove(name)
-                found.append((name, kind))
-        return found
+        return [(name, kind) for _, name, kind in self.expanded()]
+
+    def expanded(self) -> list[tuple[str | None, str, str | None]]:
+        """The columns of `*` in PostgreSQL's order, with their relations: what joins have merged comes first, once."""
+        every = [(alias, name, kind) for alias, columns in self.relations.items() for name, kind in columns]
+        merged = {name: kind for _, name, kind in reversed(every) if name in self.merged}
+        first: list[tuple[str | None, str, str | None]] = [
+            (None, name, merged[name]) for name in dict.fromkeys(name for _, name, _ in every) if name in merged
+        ]
+        return first + [each for each in every if each[1] not in self.merged]
 
     def _outwards(self) -> Iterator[Scope]:
         scope: Scope | None = self
@@ -93,6 +95,8 @@ def with_kind(node: exp.Expr, kind: str | None) -> exp.Expr:
 
 
 def common(nodes: Sequence[exp.Expr]) -> str | None:
-    """The kind that all of them have, literals apart."""
-    kinds = {kind_of(node) for node in nodes if not isinstance(node, (exp.Literal, exp.Null))}
-    return kinds.pop() if len(kinds) == 1 else None
+    """The kind that all of them have, literals apart; of several texts it is the first that is more than a name."""
+    kinds = dict.fromkeys(kind_of(node) for node in nodes if not isinstance(node, (exp.Literal, exp.Null)))
+    if len(kinds) > 1 and _TEXTS.issuperset(kinds):
+        return next((kind for kind in kinds if kind not in ("name", "sql_identifier")), "name")
+    return next(iter(kinds)) if len(kinds) == 1 else None

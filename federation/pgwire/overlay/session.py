@@ -22,7 +22,12 @@ class SessionInfo:
 
     def as_value(self, path: Sequence[str], generation: int) -> str:
         """The struct that macros and views read, as DuckDB writes it."""
-        names = [str(name).lower() for name in self.settings]
+        settings = {
+            "search_path": ", ".join(f'"{each}"' if not each.isidentifier() else each for each in path),
+            "is_superuser": "off",
+            "session_authorization": self.user,
+            **{name.lower(): str(value) for name, value in self.settings.items()},
+        }
         value = exp.Struct(
             expressions=[
                 exp.PropertyEQ(this=exp.to_identifier(name), expression=each)
@@ -31,8 +36,8 @@ class SessionInfo:
                     "database": _text(self.database),
                     "path": _texts(path),
                     "strict": exp.convert(bool(self.search_path)),
-                    "names": _texts(names),
-                    "settings": _texts([str(each) for each in self.settings.values()]),
+                    "names": _texts(list(settings)),
+                    "settings": _texts(list(settings.values())),
                     "pid": exp.convert(self.pid),
                     "version": _text(f"PostgreSQL {self.server_version} (Federation)"),
                     "generation": exp.convert(generation),
