@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,7 +97,7 @@ class FragmentCache:
         if policy is None or fragment.scan is None or not fragment.scan.partitions:
             return None  # what no key can match is not read at all
         names = {f"{each.source.name}.{each.table.name.schema}.{each.table.name.name}" for each in fragment.tables}
-        asked = self.containment.asked(fragment)
+        asked = cache(lambda: self.containment.asked(fragment))  # when nothing fresh was asked for in the same words
         return Wanted(self._key(fragment), policy, tuple(sorted(names)), asked, fragment.keys is not None)
 
     def find(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:

@@ -1,6 +1,6 @@
 """Answers from a fragment that holds more than is asked for: DuckDB picks the rows out of it.
 
-1. `asked` reads a fragment as a region (`planner.regions`), at most once, and only when nobody has asked the same.
+1. `asked` reads a fragment as a region (`planner.regions`).
 2. `seek` looks at what is filed that may hold it, and takes the smallest that does.
 3. Where nothing does, `seek_part` takes what holds a part of it, if the catalog allows that.
 4. `run` is the local query over that one's rows, which streams.
@@ -8,14 +8,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import pyarrow as pa
 
 from adapters.base import CancelToken, Predicate
 from adapters.duck import Duck, Rows
+from adapters.errors import Error
 from cache.entry import Entry
 from cache.keys import FragmentKey
 from cache.regions import Region, load_region
@@ -24,6 +26,8 @@ from federation.local import LocalSchema
 from federation.planner.nodes import Fragment, TableScan
 from federation.planner.regions import CACHED, REST, Asked, answer, ask, unite
 from federation.progress import State
+
+log = logging.getLogger(__name__)
 
 BYTES_PER_SECOND = 1e9  # of what is read here
 #: the state of an entry, None where it is too old
@@ -68,13 +72,13 @@ class Containment:
         self._duck = duck
         self._local = local
 
-    def asked(self, fragment: Fragment) -> Callable[[], Asked | None]:
+    def asked(self, fragment: Fragment) -> Asked | None:
         """What the fragment asks for, as it is planned now; None for what only itself answers."""
         if not fragment.contained:
-            return lambda: None
+            return None
         tables = {self._local.identify(each): each for each in fragment.tables}
         keys = fragment.request.predicates if isinstance(fragment, TableScan) else fragment.keys
-        return cache(lambda: ask(fragment, tables, self._local, keys or ()))
+        return ask(fragment, tables, self._local, keys or ())
 
     def seek(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
         regions = [asked.rows] if asked.own is None else [asked.rows, asked.own]
@@ -90,7 +94,8 @@ class Containment:
     def seek_part(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
         """The largest fragment that has a part of what is asked for, if the catalog allows to fetch the other one, and
         that is quicker than to fetch all: what is read here took longer to fetch."""
-        regions = [] if asked.own is None else [asked.own]
+        divisible = any(each.table.cache is not None and each.table.cache.immutable for each in asked.columns.values())
+        regions = [asked.own] if asked.own is not None and divisible else []
         for entry in sorted(self._store.filed(key, regions), key=lambda each: -each.rows):
             state, region = judge(entry), _region(entry.region)
             if state is not State.FRESH or region is None or entry.bytes / BYTES_PER_SECOND > entry.seconds:
@@ -104,12 +109,17 @@ class Containment:
     def run(
         self, found: Found, schema: pa.Schema, cancel: CancelToken, rest: pa.RecordBatchReader | None = None
     ) -> Picked | None:
-        """None when the entry is gone, or its rows would have other types."""
+        """None when the entry is gone, or cannot be read as is thought here: then the source is asked."""
         rows = self._store.open(found.entry)
         if rows is None:
             return None
         inputs = {CACHED: rows} if rest is None else {CACHED: rows, REST: rest}
-        picked = self._duck.query(found.query, inputs, cancel)
+        try:
+            picked = self._duck.query(found.query, inputs, cancel)
+        except Error:
+            cancel.check()
+            log.warning("a cached fragment of %s was not read", found.entry.source, exc_info=True)
+            return None
         if not all(map(_fits, picked.schema.types, schema.types)):
             picked.close()
             return None

@@ -55,7 +55,8 @@ def main() -> None:
 
 def _run_layout(layout: str, servers: Servers, data: Path, results: Results, options: argparse.Namespace) -> None:
     uris = servers.uris(layout, LAYOUTS[layout])
-    systems = [each for each in ("federation", *options.peers) if layout == "one" or each not in ONE_SERVER]
+    ours = ("federation", "federation_cached") if options.cached else ("federation",)
+    systems = [each for each in (*ours, *options.peers) if layout == "one" or each not in ONE_SERVER]
     mediator = servers.get("b").create_database("mediator") if "postgres_fdw" in systems else None
     for link_name in options.link:
         with Link(uris, SPEEDS[link_name]) as link:
@@ -136,7 +137,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--queries", type=_queries, default="all", help="numbers, separated by commas, or all")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--limit", type=float, help="seconds for one query; 120 on lan, 600 on slow unless given")
-    parser.add_argument("--again", type=_several(("federation", *PEERS)), default="none", help="measure these anew")
+    parser.add_argument("--cached", action="store_true", help="measure the second run of each query with a cache, too")
+    parser.add_argument(
+        "--again", type=_several(("federation", "federation_cached", *PEERS)), default="none", help="measure these anew"
+    )
     parser.add_argument("--lookup", action="store_true", help="measure what planning adds to a point lookup as well")
     parser.add_argument("--explain", action="store_true", help="run EXPLAIN ANALYZE instead, into FOLDER/explain")
     parser.add_argument("-o", "--output", type=Path, default=WORK / "results")

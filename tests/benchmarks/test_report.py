@@ -103,3 +103,10 @@ def test_no_bytes_moved_is_no_ratio(results: Results) -> None:
     assert found is not None
     assert found.bytes is None
     assert "| bytes |" not in markdown(results)
+
+
+def test_second_runs_are_compared_with_first_ones(results: Results) -> None:
+    for query, first, second in (("q01", 1.0, 0.05), ("q02", 3.0, 0.15)):
+        results.add(run("federation", query, first))
+        results.add(run("federation_cached", query, second))
+    assert "| one, lan | second run with a cache, over the first | ≤ 0.12 | 0.05 | 2 |" in markdown(results)
