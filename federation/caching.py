@@ -27,10 +27,10 @@ from cache.store import MOST_BYTES, Store
 from catalog.caching import strictest
 from catalog.catalog import Catalog
 from catalog.model import CachePolicy, Source
-from federation.containment import Containment, Found, Judge, Picked
+from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, Picked
 from federation.fetch import Fetcher
 from federation.local import LocalSchema
-from federation.planner.nodes import Fragment, RemoteQuery, TableScan
+from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
 from federation.progress import Freshness, State
 
@@ -121,6 +121,14 @@ class FragmentCache:
             if source is not None:
                 found[fragment.name] = Freshness(fragment.source.name, source.state, source.entry.as_of, source.query)
         return found
+
+    def cost(self, fragment: Fragment) -> Cost | None:
+        """What it costs to give the fragment as it is planned now, where it is fresh."""
+        wanted = self.wanted(fragment)
+        found = self._same(wanted, self._judge(wanted)) if wanted is not None else None
+        if found is None or found.state is not State.FRESH:
+            return None
+        return Cost(found.entry.rows, found.entry.bytes, found.entry.bytes / BYTES_PER_SECOND)
 
     def find_part(self, wanted: Wanted) -> Found | None:
         """What has a part of it, if the other one may be fetched."""

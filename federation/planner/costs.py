@@ -40,8 +40,10 @@ ROW_BYTES = 50.0
 class Costs:
     """Thread-safe; one per engine."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: Learned, cached: Callable[[Fragment], Cost | None] = lambda _: None) -> None:
+        """`cached` is what it costs to take a fragment from the cache, None for one that is not there."""
         self._learned = learned
+        self._cached = cached
         self._lock = threading.Lock()
         self._kept: OrderedDict[object, tuple[float, object]] = OrderedDict()
         self._asking: ThreadPoolExecutor | None = None
@@ -101,6 +103,10 @@ class Costs:
             asking.shutdown(wait=False, cancel_futures=True)
 
     def _set(self, fragment: Fragment, tables: Mapping[str, CatalogTable]) -> None:
+        found = self._cached(fragment)
+        if found is not None:
+            fragment.cost = fragment.expected = found
+            return
         if isinstance(fragment, RemoteQuery):
             known = self.query(fragment.source, fragment.translated.query)
             fragment.cost = known if known.rows is not None else self._guessed(fragment, tables)

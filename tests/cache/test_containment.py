@@ -282,3 +282,23 @@ def test_two_parts_are_as_old_as_the_older(dividing: Engine, clock: Clock) -> No
     assert found.as_of == clock.now - 8
     clock.now += 40
     assert states(dividing, PERIOD.format(10, 20)) == ["live"]
+
+
+def test_what_is_cached_is_expected_to_cost_nothing(clock: Clock, tmp_path: Path) -> None:
+    """So that a plan stays with what the cache has."""
+    sections = []
+    for name in ("one", "two"):
+        with sqlite3.connect(tmp_path / f"{name}.db") as connection:
+            connection.execute(f"CREATE TABLE orders {TABLE.format(decimal='REAL', date='TEXT')} STRICT")
+            connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", ROWS)
+        connection.close()
+        sections.append(source(name, "sqlite", path=str(tmp_path / f"{name}.db"), **POLICY))
+    joined = "SELECT {} FROM one.orders AS a JOIN two.orders AS b ON a.day = b.day AND a.amount = b.amount"
+    settings = f'[settings]\ncache_directory = "{tmp_path / "cache"}"\n'
+    with engine_of(tmp_path, clock, settings + "".join(sections)) as engine:
+        assert ask(engine, joined.format("count(*)")) == [(len(ROWS),)]
+        again = joined.format("count(*) AS n")  # another statement that needs the same
+        found = engine.explain(again).to_json()["fragments"]
+        assert [each["expected"]["rows"] for each in found] == [len(ROWS)] * 2
+        assert all(each["expected"]["seconds"] < 1e-4 for each in found)
+        assert requests(engine, again) == 0
