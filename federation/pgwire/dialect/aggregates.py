@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from adapters.errors import NotSupportedError
+from adapters.errors import GroupingError, NotSupportedError, NumericOutOfRange
 from federation.pgwire.dialect.casts import Typed, firm
 from federation.pgwire.dialect.context import Context, Handlers
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.function_table import AGGREGATES, WINDOWS
 from federation.pgwire.dialect.kinds import ANY_NUMERIC, FLOAT8, INT8, INTEGERS, INTERVAL, Kind, as_numeric
+from federation.pgwire.dialect.names import identifier_name
 from federation.pgwire.dialect.operators import average
-from federation.pgwire.dialect.problems import WrongObject
+from federation.pgwire.dialect.problems import UndefinedWindow, WindowingError, WrongObject
 from federation.pgwire.dialect.templates import filled
 
 _TYPED = {exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
@@ -22,6 +23,8 @@ NAMES = {*AGGREGATES, "count", "avg", "percentile_cont", "percentile_disc", "mod
 
 def _count(t: Context, node: exp.Count) -> Typed:
     items = [node.this, *node.expressions]
+    if items[0] is None:
+        raise WrongObject("count(*) must be used to call a parameterless aggregate function", position=place(node))
     if isinstance(items[0], exp.Star):
         return Typed(exp.Count(this=exp.Star(), big_int=True), INT8)
     if isinstance(items[0], exp.Distinct):
@@ -145,13 +148,15 @@ def _filter(t: Context, node: exp.Filter) -> Typed:
 def _within(t: Context, node: exp.WithinGroup) -> Typed:
     call, order = node.this, node.expression
     name = call.name.lower() if isinstance(call, exp.Anonymous) else call.key
-    if name not in ("percentile_cont", "percentile_disc") or len(order.expressions) != 1:
+    if name not in ("percentile_cont", "percentile_disc") or len(order.expressions) != 1 or len(call.expressions) != 1:
         raise NotSupportedError(f"{name} WITHIN GROUP is not supported", position=place(node))
     share, by = t.expression(call.expressions[0]), order.expressions[0]
     value = t.expression(by.this)
     part = share.node
     if not isinstance(part, exp.Literal):
         raise NotSupportedError(f"{name} takes a literal here", position=place(node))
+    if not 0 <= float(part.this) <= 1:
+        raise NumericOutOfRange(f"percentile value {part.this} is not between 0 and 1", position=place(node))
     if by.args.get("desc"):
         part = exp.Literal.number(str(1 - float(part.this)))
     if name == "percentile_disc":
@@ -163,7 +168,9 @@ def _within(t: Context, node: exp.WithinGroup) -> Typed:
 
 
 def _window(t: Context, node: exp.Window) -> Typed:
-    inner = node.this
+    inner, alias = node.this, node.args.get("alias")
+    if alias is not None and identifier_name(alias) not in t.windows:
+        raise UndefinedWindow(f'window "{identifier_name(alias)}" does not exist', position=place(alias))
     if isinstance(inner, (exp.IgnoreNulls, exp.RespectNulls)):
         raise NotSupportedError("IGNORE NULLS is not supported", position=place(node))
     parts: dict[str, object] = {
@@ -200,6 +207,18 @@ def _over(call: exp.Expr, parts: dict[str, object]) -> exp.Window:
         for key, value in kept.items()
     }
     return exp.Window(this=call, **copied)
+
+
+def refuse(condition: exp.Expr, clause: str, node: exp.Expr) -> None:
+    """Raises GroupingError or WindowingError for an aggregate or a window function outside of subqueries."""
+    if isinstance(condition, exp.Query):
+        return
+    if isinstance(condition, exp.Window):
+        raise WindowingError(f"window functions are not allowed in {clause}", position=place(node))
+    if isinstance(condition, exp.AggFunc) or (isinstance(condition, exp.Anonymous) and _is_call(condition)):
+        raise GroupingError(f"aggregate functions are not allowed in {clause}", position=place(node))
+    for child in condition.iter_expressions():
+        refuse(child, clause, node)
 
 
 def function(t: Context, name: str, node: exp.Anonymous) -> Typed:

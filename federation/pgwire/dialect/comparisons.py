@@ -119,6 +119,9 @@ def _is_list(node: exp.Expr) -> bool:
 
 
 def _in(t: Context, node: exp.In) -> Typed:
+    if len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values):
+        rows = exp.select("*").from_(node.expressions[0])
+        node = exp.In(this=node.this, query=exp.Subquery(this=rows))
     if isinstance(node.this, exp.Tuple):
         return _rows_in(t, node)
     left = t.expression(node.this)
@@ -130,6 +133,8 @@ def _in(t: Context, node: exp.In) -> Typed:
         if not isinstance(other, exp.Column):
             query = _converted(query, other)
         return Typed(exp.In(this=wrapped(one), query=exp.Subquery(this=query)), BOOL)
+    if not node.expressions:
+        raise SQLSyntaxError("syntax error: IN takes a list or a subquery in parentheses", position=place(node))
     members = [t.expression(each) for each in node.expressions]
     if left.kind == UNKNOWN:
         settled, _ = t.calls.matched([left, *members], "IN")
@@ -154,6 +159,8 @@ def _rows_in(t: Context, node: exp.In) -> Typed:
     if node.args.get("query"):
         query, columns = t.subquery(node.args["query"].unnest())
         lefts = [t.expression(each) for each in node.this.expressions]
+        if len(lefts) != len(columns):
+            raise SQLSyntaxError("subquery has too many or too few columns", position=place(node))
         pairs = [
             compared("=", left, Typed(exp.column("v"), each.kind), t.casts, node)
             for left, each in zip(lefts, columns, strict=True)

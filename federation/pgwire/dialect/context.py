@@ -30,6 +30,7 @@ class Context(Protocol):
     casts: Casts
     calls: Calls
     scope: Scope
+    windows: set[str]  # the names of the WINDOW clause
 
     def expression(self, node: exp.Expr) -> Typed:
         """The node in DuckDB's words. Raises the errors that PostgreSQL would, and NotSupportedError."""

@@ -58,6 +58,8 @@ def parse_tokens(tokens: Sequence[Token], text: str) -> exp.Expr:
         error = syntax_error(text, exc)
         error.message = error.message.partition(": ")[0]  # the rest is about sqlglot's classes
         raise error from exc
+    except TypeError as exc:  # the parser puts together what is not there
+        raise SQLSyntaxError("syntax error", position=tokens[0].start + 1 if tokens else None) from exc
     except RecursionError as exc:
         raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
     if len(parsed) != 1 or parsed[0] is None:

@@ -1,4 +1,4 @@
-"""Operators of json and jsonb, and || which arrays and texts have too."""
+"""Operators and functions of json and jsonb, and the operators that arrays and texts have too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from sqlglot import exp
 from adapters.errors import NotSupportedError
 from federation.pgwire.dialect.casts import Typed, firm
 from federation.pgwire.dialect.context import Context, Handlers
-from federation.pgwire.dialect.errors import no_operator, place
-from federation.pgwire.dialect.kinds import BOOL, INTEGERS, JSONB, TEXT, TEXTS, UNKNOWN
+from federation.pgwire.dialect.errors import no_function, no_operator, place
+from federation.pgwire.dialect.kinds import BOOL, INTEGERS, JSON, JSONB, TEXT, TEXTS, UNKNOWN, Kind
+from federation.pgwire.dialect.problems import InvalidArguments
 from federation.pgwire.dialect.templates import filled, wrapped
 
 _JSONS = ("json", "jsonb")
@@ -153,6 +154,44 @@ def _joined_arrays(t: Context, left: Typed, right: Typed, node: exp.Expr) -> Typ
     return Typed(filled(template, left.node, right.node), array)
 
 
+# --- functions -----------------------------------------------------------------------------------------------------
+
+
+def _json_path(as_text: bool) -> Callable[[Context, exp.Anonymous], Typed]:
+    def handler(t: Context, node: exp.Anonymous) -> Typed:
+        operands = [t.expression(each) for each in node.expressions]
+        if len(operands) < 2:
+            raise no_function(node.name.lower(), [each.kind for each in operands], node)
+        subject, *steps = operands
+        texts = [each.literal for each in steps]
+        subject = t.casts.settle(subject, JSON) if subject.kind == UNKNOWN else subject
+        if subject.kind.name not in ("json", "jsonb") or any(each is None for each in texts):
+            raise NotSupportedError(f"{node.name} takes literal steps here", position=place(node))
+        return extracted(subject, [each for each in texts if each is not None], as_text, node)
+
+    return handler
+
+
+def _json_object(kind: Kind) -> Callable[[Context, exp.Anonymous], Typed]:
+    def handler(t: Context, node: exp.Anonymous) -> Typed:
+        operands = [t.expression(each) for each in node.expressions]
+        if len(operands) % 2:
+            raise InvalidArguments(
+                "argument list must have even number of elements", hint="a key and a value each", position=place(node)
+            )
+        for number, each in enumerate(operands):
+            typed = t.casts.settle(each, TEXT) if each.kind == UNKNOWN else each
+            operands[number] = typed if number % 2 else Typed(t.casts.text(typed), TEXT)
+        return Typed(exp.Anonymous(this="json_object", expressions=[firm(each) for each in operands]), kind)
+
+    return handler
+
+
+FUNCTIONS: dict[str, Callable[[Context, exp.Anonymous], Typed]] = {
+    **{"json_build_object": _json_object(JSON), "jsonb_build_object": _json_object(JSONB)},
+    **{f"{prefix}_extract_path": _json_path(as_text=False) for prefix in ("json", "jsonb")},
+    **{f"{prefix}_extract_path_text": _json_path(as_text=True) for prefix in ("json", "jsonb")},
+}
 HANDLERS: Handlers = {
     exp.JSONExtract: _extract(as_text=False),
     exp.JSONExtractScalar: _extract(as_text=True),

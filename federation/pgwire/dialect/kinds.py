@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from adapters.errors import NotSupportedError, TypeMismatch
+from adapters.errors import NotSupportedError, SQLSyntaxError, TypeMismatch
 from federation.pgwire.dialect.problems import UndefinedType
 
 MAX_DIGITS = 38
@@ -129,12 +129,19 @@ def from_duckdb(type_: str) -> Kind:
     return TEXT
 
 
+def sizes_of(type_: exp.DataType) -> list[int]:
+    """The numbers in the parentheses of a type. Raises SQLSyntaxError."""
+    if not all(each.name.isdigit() for each in type_.expressions):
+        raise SQLSyntaxError("type modifiers must be simple constants or identifiers")
+    return [int(each.name) for each in type_.expressions]
+
+
 def of_type(type_: exp.DataType) -> Kind:
     """The kind that a statement names. Raises UndefinedType, NotSupportedError."""
     if type_.this is exp.DType.ARRAY:
         return of_type(type_.expressions[0]).array() if type_.expressions else TEXT.array()
     if type_.this is exp.DType.DECIMAL and type_.expressions:
-        sizes = [int(each.name) for each in type_.expressions]
+        sizes = sizes_of(type_)
         precision, scale = sizes[0], sizes[1] if len(sizes) > 1 else 0
         if precision > MAX_DIGITS or scale > precision or scale < 0:
             raise NotSupportedError(

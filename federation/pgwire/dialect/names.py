@@ -52,7 +52,7 @@ def _name(node: exp.Expr) -> tuple[str | None, int]:
         inner = node.this
         while isinstance(inner, exp.SetOperation):
             inner = inner.this
-        return _name(inner.expressions[0]) if isinstance(inner, exp.Select) else (None, 0)
+        return _name(inner.expressions[0]) if isinstance(inner, exp.Select) and inner.expressions else (None, 0)
     if isinstance(node, (exp.Paren, exp.Bracket, exp.Collate, exp.Window, exp.Filter, exp.WithinGroup)):
         return _name(node.this)
     found = _BY_NODE.get(type(node))

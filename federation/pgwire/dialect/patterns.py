@@ -10,7 +10,7 @@ from sqlglot import exp
 from adapters.errors import NotSupportedError
 from federation.pgwire.dialect.casts import Typed
 from federation.pgwire.dialect.context import Context, Handlers
-from federation.pgwire.dialect.errors import no_operator, place
+from federation.pgwire.dialect.errors import no_function, no_operator, place
 from federation.pgwire.dialect.kinds import BOOL, INT4, TEXT, TEXTS
 from federation.pgwire.dialect.regex import options, pattern, similar
 from federation.pgwire.dialect.templates import filled, wrapped
@@ -71,6 +71,8 @@ def _starts(t: Context, node: exp.StartsWith) -> Typed:
 
 def _arguments(t: Context, node: exp.Anonymous, flags_at: int, extracts: bool) -> tuple[exp.Expr, exp.Expr, str, bool]:
     operands = [t.expression(each) for each in node.expressions]
+    if len(operands) < flags_at:
+        raise no_function(node.name.lower(), [each.kind for each in operands], node)
     flags = ""
     if len(operands) > flags_at:
         found = operands[flags_at].literal

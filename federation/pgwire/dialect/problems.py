@@ -17,6 +17,14 @@ class WrongObject(ProgrammingError, sqlstate="42809"):
     """A function is not of the sort that the syntax needs, such as OVER after a function that is no aggregate."""
 
 
+class WindowingError(ProgrammingError, sqlstate="42P20"):
+    """A window function stands where there are no windows."""
+
+
+class UndefinedWindow(ProgrammingError, sqlstate="42704"):
+    """No window of the query has that name."""
+
+
 class ColumnReference(ProgrammingError, sqlstate="42P10"):
     """A position or an alias in ORDER BY, GROUP BY or DISTINCT ON that means no output."""
 
@@ -31,6 +39,10 @@ class DuplicateTable(DuplicateColumn, sqlstate="42712"):
 
 class InvalidField(DataError, sqlstate="22023"):
     """A word that names no field of a time."""
+
+
+class InvalidArguments(DataError, sqlstate="22023"):
+    """A function has not the number of arguments that it can do something with."""
 
 
 class InvalidPattern(DataError, sqlstate="2201B"):

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from adapters.errors import UndefinedParameter
 from federation.parse import only_query, parse
 from federation.pgwire.dialect.grammar import parse_tokens, unexpected
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.words import Words
 
 FIRST = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
+MOST_PARAMETERS = 65_535  # of the protocol
 _PLACEHOLDERS = (TokenType.PLACEHOLDER, TokenType.MOD, TokenType.COLON)  # of other systems: `?`, `%s`, `:name`
 
 
@@ -40,7 +42,10 @@ def query_of(tokens: Sequence[Token], words: Words) -> Query:
 
 
 def _numbers(tree: exp.Query) -> tuple[int, ...]:
-    return tuple(sorted({int(each.name) for each in tree.find_all(exp.Parameter, exp.Placeholder)}))
+    numbers = sorted({int(each.name) for each in tree.find_all(exp.Parameter, exp.Placeholder)})
+    if numbers and not 1 <= numbers[0] <= numbers[-1] <= MOST_PARAMETERS:
+        raise UndefinedParameter(f"there is no parameter ${numbers[-1] if numbers[0] else 0}")
+    return tuple(numbers)
 
 
 def _check_parameters(tokens: Sequence[Token]) -> None:

@@ -37,8 +37,8 @@ def _schema(t: Context) -> Typed:
 
 
 def _date(t: Context) -> Typed:
-    node = _now("CAST($now AS DATE)")(t) if t.casts.zone else exp.CurrentDate()
-    return Typed(node, DATE)
+    # DuckDB takes the word current_date for an output of that name.
+    return Typed(_now("CAST($now AS DATE)")(t) if t.casts.zone else exp.Anonymous(this="today"), DATE)
 
 
 _LOCAL_TIMESTAMP = _now("CAST($now AS TIMESTAMP)")

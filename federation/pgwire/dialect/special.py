@@ -8,18 +8,16 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from adapters.errors import NotSupportedError, SQLSyntaxError
-from federation.pgwire.dialect import aggregates, formats, patterns, session_values, times
+from federation.pgwire.dialect import aggregates, formats, json_operators, patterns, session_values, times
 from federation.pgwire.dialect.casts import Typed, firm
 from federation.pgwire.dialect.context import Context, Handlers
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.function_table import SCALARS, WINDOWS
-from federation.pgwire.dialect.json_operators import extracted
 from federation.pgwire.dialect.kinds import (
     BOOL,
     INT4,
     INT8,
     INTEGERS,
-    JSON,
     TEXT,
     TEXTS,
     TIMESTAMPTZ,
@@ -337,18 +335,6 @@ def _to_timestamp(t: Context, node: exp.Anonymous) -> Typed:
     return t.calls.call("to_timestamp", SCALARS, _operands(t, node, 1), node)
 
 
-def _json_path(as_text: bool) -> Callable[[Context, exp.Anonymous], Typed]:
-    def handler(t: Context, node: exp.Anonymous) -> Typed:
-        subject, *steps = _operands(t, node, 2, 100)
-        texts = [each.literal for each in steps]
-        subject = t.casts.settle(subject, JSON) if subject.kind == UNKNOWN else subject
-        if subject.kind.name not in ("json", "jsonb") or any(each is None for each in texts):
-            raise NotSupportedError(f"{node.name} takes literal steps here", position=place(node))
-        return extracted(subject, [each for each in texts if each is not None], as_text, node)
-
-    return handler
-
-
 def _exists(t: Context, node: exp.Exists) -> Typed:
     query, _ = t.subquery(node.this)
     return Typed(exp.Exists(this=query), BOOL)
@@ -408,8 +394,7 @@ _FUNCTIONS: dict[str, Callable[[Context, exp.Anonymous], Typed]] = {
     **{"format": _format, "substr": _substr, "round": _to_scale("round"), "trunc": _to_scale("trunc"), "div": _div},
     **{"mod": _mod, "power": _power, "pow": _power, "to_char": formats.to_char, "to_date": formats.to_date},
     **{"to_timestamp": _to_timestamp, "to_number": formats.to_number, "unnest": _unnest, "generate_series": _series},
-    **{f"{prefix}_extract_path": _json_path(as_text=False) for prefix in ("json", "jsonb")},
-    **{f"{prefix}_extract_path_text": _json_path(as_text=True) for prefix in ("json", "jsonb")},
+    **json_operators.FUNCTIONS,
     **{each: _sized(each) for each in ("current_timestamp", "current_time", "localtime", "localtimestamp")},
 }
 HANDLERS: Handlers = {

@@ -19,6 +19,7 @@ from federation.pgwire.dialect import (
     aggregates,
     comparisons,
     json_operators,
+    keys,
     patterns,
     relations,
     session_values,
@@ -34,7 +35,6 @@ from federation.pgwire.dialect.kinds import BOOL, TEXT, TIMESTAMPTZ, UNKNOWN, Ki
 from federation.pgwire.dialect.limits import limit
 from federation.pgwire.dialect.names import identifier_name, output_name
 from federation.pgwire.dialect.operators import ARITHMETIC, arithmetic
-from federation.pgwire.dialect.problems import ColumnReference
 from federation.pgwire.dialect.scope import Column, Relation, Scope
 from federation.pgwire.dialect.templates import cast
 
@@ -85,6 +85,7 @@ class Translator:
         self.casts.parameters = parameters
         self.calls = Calls(self.casts)
         self.scope = Scope()
+        self.windows: set[str] = set()
         self._ctes: list[dict[str, Sequence[Column]]] = []
         self._outputs: dict[int, list[Typed]] = {}
         self._kept: list[exp.Select] = []  # what _outputs knows by identity must live as long
@@ -117,9 +118,7 @@ class Translator:
         return made, columns
 
     def arrange(self, node: exp.Order) -> exp.Order:
-        return exp.Order(
-            expressions=[self._ordered(each, self.expression(each.this).node) for each in node.expressions]
-        )
+        return exp.Order(expressions=[keys.ordered(each, self.expression(each.this).node) for each in node.expressions])
 
     # --- for FROM ----------------------------------------------------------------------------------------------
 
@@ -151,6 +150,8 @@ class Translator:
             using = [
                 exp.to_identifier(name) for name in dict.fromkeys(c.name for _, c in left) if name.lower() in right
             ]
+            if not using:
+                return exp.Join(this=made, kind="CROSS")  # nothing in common is no condition
         for each in using:
             self._merge(each, left, scope)
         if node.args.get("using"):
@@ -263,15 +264,18 @@ class Translator:
         unknown = [key for key, value in node.args.items() if value and key not in _KNOWN]
         if unknown:
             raise NotSupportedError(f"{', '.join(unknown).upper()} is not supported", position=place(node))
+        if not node.expressions:
+            raise SQLSyntaxError("SELECT has no outputs", hint="a row without columns is not supported")
         scope = Scope(outer=self.scope)
         made = exp.Select()
         self._from(node, made, scope)
         before, self.scope = self.scope, scope
+        windows, self.windows = self.windows, {identifier_name(each.this) for each in node.args.get("windows") or []}
         try:
             items = [each for item in node.expressions for each in self._item(item, scope)]
             self._clauses(node, made, items)
         finally:
-            self.scope = before
+            self.scope, self.windows = before, windows
         columns = [Column(name, typed.kind) for name, typed, _ in items]
         self._outputs[id(made)] = [typed for _, typed, _ in items]
         self._kept.append(made)
@@ -289,17 +293,20 @@ class Translator:
     def _clauses(self, node: exp.Select, made: exp.Select, items: list[tuple[str, Typed, exp.Expr]]) -> None:
         made.set("expressions", [_output(name, typed) for name, typed, _ in items])
         if node.args.get("where"):
-            made.set("where", exp.Where(this=self.condition(node.args["where"].this, "WHERE")))
+            where = self.condition(node.args["where"].this, "WHERE")
+            aggregates.refuse(where, "WHERE", node.args["where"])
+            made.set("where", exp.Where(this=where))
         if node.args.get("group"):
-            made.set("group", self._group(node.args["group"], items))
+            made.set("group", keys.group(self, node.args["group"], items))
         if node.args.get("having"):
             made.set("having", exp.Having(this=self.condition(node.args["having"].this, "HAVING")))
         if node.args.get("windows"):
             made.set("windows", [self._named_window(each) for each in node.args["windows"]])
         if node.args.get("distinct"):
-            made.set("distinct", self._distinct(node.args["distinct"], items))
+            made.set("distinct", keys.distinct(self, node.args["distinct"], items))
         if node.args.get("order"):
-            ordered = [self._ordered(each, self._sort_key(each.this, items)) for each in node.args["order"].expressions]
+            terms = node.args["order"].expressions
+            ordered = [keys.ordered(each, keys.sort_key(self, each.this, items)) for each in terms]
             made.set("order", exp.Order(expressions=ordered))
         limit(self, node, made)
 
@@ -334,63 +341,6 @@ class Translator:
                     outputs.append((column.name, Typed(node, column.kind), star))
         return outputs
 
-    def _group(self, node: exp.Group, items: list[tuple[str, Typed, exp.Expr]]) -> exp.Group:
-        made = exp.Group(expressions=[self._group_key(each, items) for each in node.expressions])
-        for key in ("rollup", "cube", "grouping_sets"):
-            if node.args.get(key):
-                made.set(key, [self._grouped(each, items) for each in node.args[key]])
-        if node.args.get("all") or node.args.get("totals"):
-            raise NotSupportedError("GROUP BY takes expressions", position=place(node))
-        return made
-
-    def _grouped(self, node: exp.Expr, items: list[tuple[str, Typed, exp.Expr]]) -> exp.Expr:
-        if isinstance(node, (exp.Tuple, exp.Rollup, exp.Cube, exp.GroupingSets)):
-            return type(node)(expressions=[self._grouped(each, items) for each in node.expressions])
-        if isinstance(node, exp.Paren):
-            return exp.Paren(this=self._grouped(node.this, items))
-        return self._group_key(node, items)
-
-    def _group_key(self, node: exp.Expr, items: list[tuple[str, Typed, exp.Expr]]) -> exp.Expr:
-        """A position, a column, or else an output's name."""
-        if isinstance(node, (exp.Rollup, exp.Cube, exp.GroupingSets)):
-            return self._grouped(node, items)
-        if isinstance(node, exp.Literal) and not node.is_string:
-            _check_position(node, items, "GROUP BY")
-            return node.copy()
-        if isinstance(node, exp.Column) and not node.table and not self._has_column(node.name):
-            named = [typed for name, typed, _ in items if name == identifier_name(node.this)]
-            if named:
-                return named[0].node.copy()
-        return self.expression(node).node
-
-    def _has_column(self, name: str) -> bool:
-        return any(each.name.lower() == name.lower() for one in self.scope.relations for each in one.columns)
-
-    def _sort_key(self, node: exp.Expr, items: list[tuple[str, Typed, exp.Expr]]) -> exp.Expr:
-        """A position, an output's name, or else an expression of the columns."""
-        if isinstance(node, exp.Literal) and not node.is_string:
-            _check_position(node, items, "ORDER BY")
-            return node.copy()
-        if isinstance(node, exp.Column) and not node.table:
-            for place_, (name, typed, _) in enumerate(items):
-                if name == identifier_name(node.this):
-                    if isinstance(typed.node, exp.Column):
-                        return typed.node.copy()
-                    if self._has_column(name):
-                        return exp.Literal.number(place_ + 1)
-                    return exp.column(exp.to_identifier(name, quoted=True))
-        return self.expression(node).node
-
-    @staticmethod
-    def _ordered(node: exp.Expr, key: exp.Expr) -> exp.Ordered:
-        return exp.Ordered(this=key, desc=node.args.get("desc"), nulls_first=node.args.get("nulls_first"))
-
-    def _distinct(self, node: exp.Distinct, items: list[tuple[str, Typed, exp.Expr]]) -> exp.Distinct:
-        on = node.args.get("on")
-        if not on:
-            return exp.Distinct()
-        return exp.Distinct(on=exp.Tuple(expressions=[self._sort_key(each, items) for each in on.expressions]))
-
     def _named_window(self, node: exp.Window) -> exp.Window:
         made = exp.Window(this=exp.to_identifier(identifier_name(node.this), quoted=True))
         made.set("partition_by", [self.expression(each).node for each in node.args.get("partition_by") or []])
@@ -405,22 +355,9 @@ class Translator:
         """ORDER BY and LIMIT of what is no SELECT itself: only its outputs can be named."""
         items = [(each.name, Typed(_named(each.name), each.kind), exp.Null()) for each in columns]
         if node.args.get("order"):
-            keys = [self._output_key(each.this, items) for each in node.args["order"].expressions]
-            ordered = [self._ordered(each, key) for each, key in zip(node.args["order"].expressions, keys, strict=True)]
+            ordered = [keys.ordered(each, keys.output_key(each.this, items)) for each in node.args["order"].expressions]
             made.set("order", exp.Order(expressions=ordered))
         limit(self, node, made)
-
-    def _output_key(self, node: exp.Expr, items: Sequence[tuple[str, Typed, exp.Expr]]) -> exp.Expr:
-        if isinstance(node, exp.Literal) and not node.is_string:
-            _check_position(node, items, "ORDER BY")
-            return node.copy()
-        if isinstance(node, exp.Column) and not node.table:
-            for number, (name, _, _) in enumerate(items):
-                if name == identifier_name(node.this):
-                    return exp.Literal.number(number + 1)
-        raise NotSupportedError(
-            "ORDER BY of a set operation takes names and positions of its outputs", position=place(node)
-        )
 
 
 def _output(name: str, typed: Typed) -> exp.Expr:
@@ -440,8 +377,3 @@ def _called(columns: Sequence[Column], names: Sequence[exp.Expr]) -> list[Column
     return [Column(identifier_name(name), each.kind) for name, each in zip(names, columns, strict=False)] + list(
         columns[len(names) :]
     )
-
-
-def _check_position(node: exp.Literal, items: Sequence[object], clause: str) -> None:
-    if not node.this.isdigit() or not 1 <= int(node.this) <= len(items):
-        raise ColumnReference(f"{clause} position {node.this} is not in select list", position=place(node))

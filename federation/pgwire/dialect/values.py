@@ -24,6 +24,7 @@ from federation.pgwire.dialect.kinds import (
     Kind,
     numeric,
     of_type,
+    sizes_of,
 )
 from federation.pgwire.dialect.session_values import keyword
 from federation.pgwire.dialect.templates import cast, filled
@@ -95,8 +96,8 @@ def _cast(t: Context, node: exp.Cast) -> Typed:
         return t.casts.settle(inner, kind)
     if inner.literal is not None and kind == INTERVAL:
         return intervals.literal(inner.literal, node)
-    sizes = node.to.expressions if kind.name in ("text", "bpchar") else []
-    length = int(sizes[0].name) if sizes else 1 if kind.name == "bpchar" and node.to.this is exp.DType.CHAR else None
+    sizes = sizes_of(node.to) if kind.name in ("text", "bpchar") else []
+    length = sizes[0] if sizes else 1 if kind.name == "bpchar" and node.to.this is exp.DType.CHAR else None
     return t.casts.cast(inner, kind, length)
 
 
