@@ -75,6 +75,7 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("conversion", "field value out of range", errors.DatetimeOverflow),
     ("conversion", "Date out of range", errors.DatetimeOverflow),
     ("conversion", "out of range for the destination type", errors.NumericOutOfRange),
+    ("conversion", "Failed to cast decimal value", errors.NumericOutOfRange),
     ("invalidinput", "Division by zero", errors.DivisionByZero),
     ("invalidinput", "More than one row returned by a subquery", errors.CardinalityViolation),
     ("invalidinput", "Values were not provided for the following", errors.UndefinedParameter),

@@ -48,6 +48,8 @@ def aggregate(t: Context, name: str, items: Sequence[exp.Expr], node: exp.Expr) 
     operands = [t.expression(each) for each in items]
     if name == "avg" and len(operands) == 1:
         return _average(t, operands[0], distinct, order, node)
+    if name == "string_agg" and len(operands) == 2 and operands[1].literal is None:
+        raise NotSupportedError("the delimiter of string_agg must be a literal here", position=place(node))
     made = t.calls.call(name, AGGREGATES, operands, node)
     inner = next(
         each for each in made.node.walk() if isinstance(each, (exp.AggFunc, exp.Anonymous, exp.Func)) and _is_call(each)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 from typing import NamedTuple
 
 from sqlglot import exp
 
-from adapters.errors import ConversionError, NotSupportedError, NumericOutOfRange
+from adapters.errors import ConversionError, InvalidDatetime, NotSupportedError, NumericOutOfRange
 from federation.pgwire.dialect.errors import place
-from federation.pgwire.dialect.kinds import INTEGERS, JSON, NUMBERS, TEXTS, UNKNOWN, Kind, numeric
+from federation.pgwire.dialect.kinds import INTEGERS, JSON, MAX_DIGITS, NUMBERS, SCALE, TEXTS, UNKNOWN, Kind, numeric
 from federation.pgwire.dialect.problems import CannotCoerce
 from federation.pgwire.dialect.templates import cast, filled
 
 _TRUE = "('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1')"
 _FALSE = "('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0')"
-_INTEGER = re.compile(r"\s*([-+]?\d+)\s*")
-_DECIMAL = re.compile(r"\s*([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d+))?\s*")
-_FLOAT = re.compile(r"\s*[-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|inf|infinity|nan)\s*", re.IGNORECASE)
+_INTEGER = re.compile(r"\s*([-+]?[0-9]+)\s*")
+_DECIMAL = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,6})?\s*")
+_WORDS_OF_FLOATS = re.compile(r"\s*([-+]?inf|[-+]?infinity|nan)\s*", re.IGNORECASE)
+# What DuckDB reads as PostgreSQL does; of other texts it drops parts (10:00 PM is 10:00 to it).
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]*)?)?"
+_ZONE = r"( ?Z| ?UTC|[-+][0-9]{1,2}(:?[0-9]{2})?)?"
+_DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
+_FORMS = {
+    "date": f"{_DAY}([ T]{_CLOCK}{_ZONE})?|infinity|-infinity",
+    "timestamp": f"{_DAY}([ T]{_CLOCK}{_ZONE})?|infinity|-infinity",
+    "timestamptz": f"{_DAY}([ T]{_CLOCK}({_ZONE}| [A-Za-z]+/[A-Za-z_/]+))?|infinity|-infinity",
+    "time": _CLOCK,
+    "timetz": f"{_CLOCK}{_ZONE}",
+}
 _OFFSET = re.compile(r"(Z|[-+]\d{1,2}(:?\d\d)?(:\d\d)?|\s[A-Za-z][\w/+-]*)\s*$")
 _LIMITS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 _TEMPORAL = ("date", "timestamp", "timestamptz")
@@ -32,6 +45,10 @@ _FROM_TEXT = {
         r"CASE WHEN regexp_full_match($1, '(?i)\s*[-+]?(\d+\.?\d*(e[-+]?\d+)?|\.\d+(e[-+]?\d+)?|inf|infinity|nan)\s*') "
         "THEN $1 ELSE $1 || ' is no number' END",
     ),
+    **{
+        name: f"CASE WHEN regexp_full_match(trim($1), '{form}') THEN trim($1) ELSE $1 || ' is no {name}' END"
+        for name, form in _FORMS.items()
+    },
     "bool": f"CASE WHEN lower(trim($1)) IN {_TRUE} THEN 'true' WHEN lower(trim($1)) IN {_FALSE} THEN 'false' "
     "ELSE $1 || ' is no boolean' END",
 }
@@ -129,6 +146,8 @@ class Casts:
             raise NotSupportedError(
                 f"a cast of text to {to.shown} is supported in the time zone UTC only", position=place(node)
             )
+        if to.name == "interval":
+            raise NotSupportedError("a cast of text to interval takes a literal", position=place(node))
         checked = filled(_FROM_TEXT[to.name], node) if to.name in _FROM_TEXT else node
         if to.name in INTEGERS or to.name == "bytea":
             checked = filled("trim($1)", checked) if to.name in INTEGERS else checked
@@ -204,15 +223,15 @@ class Casts:
             return _integer_literal(text, to, at)
         if to.name == "numeric":
             return _numeric_literal(text, to, at)
-        if to.name in ("float4", "float8") and not _FLOAT.fullmatch(text):
-            raise _invalid(text, to, at)
+        if to.name in ("float4", "float8"):
+            _check_float(text, to, at)
         if to.name == "bool":
             return _boolean_literal(text, to, at)
         if to.name == "timestamptz" and self.zone and not _OFFSET.search(text.strip()[10:]):
             local = cast(exp.Literal.string(text), "TIMESTAMP")
             return filled("timezone($1, $2)", exp.Literal.string(self.zone), local)
-        if to.name in _TEMPORAL:
-            return _temporal_literal(text, to, self.zone)
+        if to.name in _FORMS:
+            return _temporal_literal(text.strip(), to, self.zone, at)
         if to.name == "bytea":
             return _bytea_literal(text, to, at)
         return cast(exp.Literal.string(text), to.duckdb)
@@ -238,16 +257,33 @@ def _invalid(text: str, to: Kind, at: exp.Expr) -> ConversionError:
 
 
 def _own_scale(typed: Typed, to: Kind) -> Kind:
-    """`::numeric` alone keeps the digits that there are."""
-    if to.precision != 38 or to.scale != 16:
+    """`::numeric` alone keeps the digits that there are. Raises NumericOutOfRange for too many."""
+    if to.precision != MAX_DIGITS or to.scale != SCALE:
         return to
     source = typed.kind
-    if typed.literal is not None and (parts := _DECIMAL.fullmatch(typed.literal)):
-        scale = max(0, len(parts[3]) - int(parts[4] or 0))
-        return numeric(38, min(scale, 30))
+    if typed.literal is not None and _DECIMAL.fullmatch(typed.literal):
+        return _exact(Decimal(typed.literal.strip()), typed.node)
     if source.name in INTEGERS or source.name == "numeric":
-        return numeric(38, source.scale)
+        return numeric(MAX_DIGITS, source.scale)
     return to
+
+
+def _exact(value: Decimal, at: exp.Expr) -> Kind:
+    scale = max(0, -int(value.as_tuple().exponent))
+    if max(value.adjusted() + 1, 0) + scale > MAX_DIGITS:
+        raise NumericOutOfRange(
+            f"a numeric has more than {MAX_DIGITS} digits", hint="write it as a float8", position=place(at)
+        )
+    return numeric(MAX_DIGITS, scale)
+
+
+def _check_float(text: str, to: Kind, at: exp.Expr) -> None:
+    if _WORDS_OF_FLOATS.fullmatch(text):
+        return
+    if not _DECIMAL.fullmatch(text):
+        raise _invalid(text, to, at)
+    if math.isinf(float(text)) or (float(text) == 0 and Decimal(text.strip()) != 0):
+        raise NumericOutOfRange(f'"{text}" is out of range for type {to.shown}', position=place(at))
 
 
 def _number(typed: Typed, to: Kind) -> exp.Expr:
@@ -274,8 +310,7 @@ def _integer_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
 
 
 def _numeric_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
-    found = _DECIMAL.fullmatch(text)
-    if found is None or not (found[2] or found[3]):
+    if not _DECIMAL.fullmatch(text):
         if text.strip().lower() in ("nan", "inf", "infinity", "-inf", "-infinity"):
             raise NotSupportedError(f"numeric has no {text.strip()} here", position=place(at))
         raise _invalid(text, to, at)
@@ -302,14 +337,20 @@ _WORDS = {
 }
 
 
-def _temporal_literal(text: str, to: Kind, zone: str | None) -> exp.Expr:
-    word = text.strip().lower()
-    if word in _WORDS:
+def _temporal_literal(text: str, to: Kind, zone: str | None, at: exp.Expr) -> exp.Expr:
+    word = text.lower()
+    if word in _WORDS and to.name in _TEMPORAL:
         today = f"CAST(timezone('{zone}', now()) AS DATE)" if zone else "current_date"
         return cast(filled(_WORDS[word].replace("$0", today)), to.duckdb)
     if compact := _COMPACT.fullmatch(word):
         text = "-".join(compact.groups())
-    elif to.name == "date" and len(text) > 10:
+    if not re.fullmatch(_FORMS[to.name], text, re.IGNORECASE):
+        raise InvalidDatetime(
+            f'invalid input syntax for type {to.shown}: "{text}"',
+            hint="such as 2024-01-31 10:20:30",
+            position=place(at),
+        )
+    if to.name == "date" and len(text) > 10:
         moment = cast(exp.Literal.string(text), "TIMESTAMP")
         return cast(moment, "DATE")
     return cast(exp.Literal.string(text), to.duckdb)

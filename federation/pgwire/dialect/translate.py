@@ -282,6 +282,8 @@ class Translator:
         return made, columns
 
     def _from(self, node: exp.Select, made: exp.Select, scope: Scope) -> None:
+        if node.args.get("joins") and not node.args.get("from_"):
+            raise SQLSyntaxError("JOIN stands behind FROM", position=place(node.args["joins"][0]))
         if node.args.get("from_"):
             made.set("from_", exp.From(this=relations.relation(self, node.args["from_"].this, scope)))
         joins = [self.join(each, scope) for each in node.args.get("joins") or []]

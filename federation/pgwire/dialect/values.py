@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from adapters.errors import NotSupportedError, SQLSyntaxError, TypeMismatch
+from adapters.errors import NotSupportedError, NumericOutOfRange, SQLSyntaxError, TypeMismatch
 from federation.pgwire.dialect import intervals
 from federation.pgwire.dialect.casts import Typed
 from federation.pgwire.dialect.context import Context, Handlers
 from federation.pgwire.dialect.errors import place
 from federation.pgwire.dialect.kinds import (
+    ANY_NUMERIC,
     BOOL,
+    FLOAT8,
     INT4,
     INT8,
     INTEGERS,
     INTERVAL,
     JSON,
+    MAX_DIGITS,
     RECORD,
     UNKNOWN,
-    Kind,
     numeric,
     of_type,
     sizes_of,
@@ -36,17 +38,25 @@ def _literal(t: Context, node: exp.Literal) -> Typed:
     if node.is_string:
         return Typed(node.copy(), UNKNOWN)
     text = node.this
-    if text.isdigit():
-        value = int(text)
-        kind = INT4 if value < 2**31 else INT8 if value < 2**63 else numeric(len(text), 0)
-        return Typed(exp.Literal.number(text), kind)
-    if "e" not in text.lower():
-        whole, _, fraction = text.partition(".")
-        shown = f"{whole}.{fraction}" if fraction else f"{whole or 0}"
-        kind = numeric(len(whole) + len(fraction), len(fraction))
-        made: exp.Expr = exp.Literal.number(shown)
-        return Typed(made if fraction else cast(made, kind.duckdb), kind)
-    return t.casts.cast(Typed(exp.Literal.string(text), UNKNOWN), Kind("numeric", 38, 16))
+    if text.isdigit() and int(text) < 2**63:
+        return Typed(exp.Literal.number(text), INT4 if int(text) < 2**31 else INT8)
+    if "e" in text.lower():
+        return _scientific(t, text)
+    whole, _, fraction = text.partition(".")
+    if len(whole) + len(fraction) > MAX_DIGITS:
+        raise NumericOutOfRange(f"a number has more than {MAX_DIGITS} digits", position=place(node))
+    kind = numeric(len(whole) + len(fraction), len(fraction))
+    made: exp.Expr = exp.Literal.number(f"{whole}.{fraction}" if fraction else whole or "0")
+    return Typed(cast(made, kind.duckdb) if text.endswith(".") else made, kind)
+
+
+def _scientific(t: Context, text: str) -> Typed:
+    """1e3 is a numeric; what has too many digits for one is a float8."""
+    open_ = Typed(exp.Literal.string(text), UNKNOWN)
+    try:
+        return t.casts.cast(open_, ANY_NUMERIC)
+    except NumericOutOfRange:
+        return t.casts.cast(open_, FLOAT8)
 
 
 def _string(_: Context, node: exp.Expr) -> Typed:
