@@ -65,10 +65,10 @@ class Fetch:
         self._postgres = psycopg.connect(here.postgres)
 
     def duckdb_arrow(self) -> Turn:
-        return Turn(self._duck.execute(f"SELECT {COLUMNS} FROM '{self._here.file}'").to_arrow_table().num_rows)
+        return Turn(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").to_arrow_table().num_rows)
 
     def duckdb_pandas(self) -> Turn:
-        return Turn(len(self._duck.execute(f"SELECT {COLUMNS} FROM '{self._here.file}'").df()))
+        return Turn(len(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").df()))
 
     def psycopg_rows(self) -> Turn:
         with self._postgres.cursor() as cursor:
