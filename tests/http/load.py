@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,34 +79,6 @@ async def _leaves(client: httpx.AsyncClient, load: Load) -> None:
     load.left += 1
 
 
-class Idle:
-    """A process with the same timer as the server's event loop and nothing else to do: how late is it here and now?"""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", IDLE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def late(self) -> int:
-        """How often it was later than a tenth of a second; it ends."""
-        out, _ = self._process.communicate("")
-        return int(out)
-
-
-IDLE = """
-import asyncio, sys, threading
-async def main():
-    loop, late, ended = asyncio.get_running_loop(), 0, asyncio.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(ended.set)), daemon=True).start()
-    while not ended.is_set():
-        due = loop.time() + 0.02
-        await asyncio.sleep(0.02)
-        late += loop.time() - due > 0.1
-    print(late)
-asyncio.run(main())
-"""
-
-
 def descriptors(server: Running) -> int:
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))  # noqa: PTH208 -- a Path for each would take longer
 
@@ -116,6 +87,15 @@ def memory(server: Running) -> int:
     """Resident bytes."""
     pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def waited(server: Running) -> float:
+    """The seconds that its threads have waited for a processor, which others had."""
+    total = 0
+    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            total += int((thread / "schedstat").read_text().split()[1])
+    return total / 1e9
 
 
 def late(server: Running, seconds: float) -> tuple[int, int]:

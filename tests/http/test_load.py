@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.load import Idle, descriptors, late, memory, run_load
+from tests.http.load import descriptors, late, memory, run_load, waited
 from tests.http.running import start_server, wait_for, write_sample
+
+LATE = 0.1  # seconds that the event loop is never held up
 
 
 @pytest.mark.parametrize(
@@ -20,8 +22,8 @@ def test_load(tmp_path: Path, clients: int, seconds: float) -> None:
         asyncio.run(run_load(server, clients, 3.0))
         wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         before = memory(server), descriptors(server)
-        late_before, _ = late(server, 0.1)
-        idle = Idle()
+        late_before, _ = late(server, LATE)
+        waited_before = waited(server)
         load = asyncio.run(run_load(server, clients, seconds))
         wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         assert load.errors == []
@@ -29,6 +31,7 @@ def test_load(tmp_path: Path, clients: int, seconds: float) -> None:
         assert load.left > 0
         wait_for(lambda: descriptors(server) <= before[1] + 5)
         assert memory(server) < before[0] + (300 << 20)
-        late_after, looked = late(server, 0.1)
-        # On a machine that is busy with other things, doing nothing is late as well.
-        assert late_after - late_before <= looked // 100 + 3 * idle.late()
+        late_after, looked = late(server, LATE)
+        # On a machine that is busy with other things, whoever wants a processor is late as well.
+        others = (waited(server) - waited_before) / LATE
+        assert late_after - late_before <= looked // 100 + others
