@@ -174,6 +174,10 @@ class SourceUnavailable(SourceError, sqlstate="08006", retryable=True):
     """A source cannot be reached, or the connection broke."""
 
 
+class DataTooStale(SourceUnavailable, sqlstate="72000"):
+    """A source cannot be reached, and what the cache has of it is older than the caller accepts."""
+
+
 class SourceAuthError(SourceError, sqlstate="28000"):
     """A source refused the credentials."""
 

@@ -38,6 +38,18 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
     )
 
 
+def within(policy: CachePolicy, seconds: float) -> CachePolicy:
+    """The policy for a caller who wants nothing that is older."""
+    ttl = min(policy.ttl, seconds)
+    more = seconds - ttl
+    return replace(
+        policy,
+        ttl=ttl,
+        stale_while_revalidate=min(policy.stale_while_revalidate, more),
+        stale_if_error=min(policy.stale_if_error, more),
+    )
+
+
 def strictest(policies: list[CachePolicy | None]) -> CachePolicy | None:
     """Of what is read from several tables of one source; None where one of them is not cached."""
     known = [each for each in policies if each is not None and each.ttl > 0]

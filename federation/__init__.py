@@ -85,16 +85,21 @@ def connect(
     token: str | None = None,
     ca_file: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
+    max_staleness: float | None = None,
+    no_cache: bool = False,
 ) -> Connection:
     """Open a server's address, a catalog file or a folder of them; without one, what FEDERATION_CATALOG names, or
     ./federation.toml.
 
-    `timeout` is in seconds and holds for each statement; a cursor may have its own. `token` says to a server who asks
-    (`https://name:password@host:8470` does as well), `ca_file` holds the certificate of a private authority.
+    `timeout` is in seconds and holds for each statement; a cursor may have its own. So do `max_staleness`, in seconds,
+    how old rows from the cache may be, and `no_cache`, which reads and keeps nothing there. `token` says to a server
+    who asks (`https://name:password@host:8470` does as well), `ca_file` holds the certificate of a private authority.
 
     Raises InterfaceError for arguments that do not fit, CatalogError for a catalog, OperationalError for a server.
     """
     from federation.dbapi import Connection
+    from federation.staleness import Demand
     from federation.targets import open_target
 
-    return Connection(open_target(target, token, ca_file), timeout)
+    demand = Demand(max_staleness, no_cache)
+    return Connection(open_target(target, token, ca_file), timeout, demand)

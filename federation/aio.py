@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Self
 
 from adapters.errors import InterfaceError, ProgrammingError
 from federation.dbapi import Described, Exceptions, check_statement, no_executemany
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import ANY, Demand
 from federation.statement import AsyncBackend, AsyncStatement, Parameters
 from federation.targets import open_target_async
 
@@ -38,16 +39,21 @@ async def connect(
     token: str | None = None,
     ca_file: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
+    max_staleness: float | None = None,
+    no_cache: bool = False,
 ) -> AsyncConnection:
     """As `federation.connect`."""
-    return AsyncConnection(await open_target_async(target, token, ca_file), timeout)
+    demand = Demand(max_staleness, no_cache)
+    return AsyncConnection(await open_target_async(target, token, ca_file), timeout, demand)
 
 
 class AsyncConnection(Exceptions):
     """Tasks of one event loop may share it."""
 
-    def __init__(self, backend: AsyncBackend, timeout: float | None = None) -> None:
+    def __init__(self, backend: AsyncBackend, timeout: float | None = None, demand: Demand = ANY) -> None:
         self.timeout = timeout
+        self.max_staleness = demand.max_staleness
+        self.no_cache = demand.no_cache
         self._backend: AsyncBackend | None = backend
         self._cursors: weakref.WeakSet[AsyncCursor] = weakref.WeakSet()
 
@@ -101,6 +107,8 @@ class AsyncCursor(Described):
         self.connection = connection
         self.arraysize = 1
         self.timeout = connection.timeout
+        self.max_staleness = connection.max_staleness
+        self.no_cache = connection.no_cache
         self._closed = False
         self._statement: AsyncStatement | None = None
         self._rows: AsyncRowStream | None = None
@@ -114,7 +122,7 @@ class AsyncCursor(Described):
         check_statement(sql, parameters)
         self._statement = statement = self.connection.backend.statement()
         try:
-            await statement.start(sql, parameters, self.timeout)
+            await statement.start(sql, parameters, self.timeout, Demand(self.max_staleness, self.no_cache))
             self._rows = AsyncRowStream(statement)
         except BaseException:
             await self._free()
@@ -173,6 +181,11 @@ class AsyncCursor(Described):
         """What each fragment of the statement has brought so far."""
         statement = self._statement
         return await statement.progress() if statement is not None else ()
+
+    async def freshness(self) -> Sequence[Freshness]:
+        """As the blocking cursor's."""
+        statement = self._statement
+        return await statement.freshness() if statement is not None else ()
 
     async def cancel(self) -> None:
         """End the running statement, at its sources too. Its fetch raises QueryCancelled."""

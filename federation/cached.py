@@ -188,8 +188,9 @@ class CachedFetch:
         except Error as exc:
             self._query.check()
             if not self._falls_back(exc):
-                self._fail(exc)
-                raise
+                error = self._cache.refusal(self._wanted, exc)
+                self._fail(error)
+                raise error from error.__cause__
         if self._cached is not None:
             yield from self._kept(self._cached)
         self._query.check()
@@ -232,7 +233,7 @@ class CachedFetch:
         ends now, if it has to."""
         error = self._fetcher.error if self._fetcher is not None else None
         if error is not None and not self._falls_back(error):
-            self._fail(error)
+            self._fail(self._cache.refusal(self._wanted, error))
 
     def _cancelled(self) -> None:
         """The query was cancelled."""

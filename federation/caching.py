@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,13 +18,13 @@ import pyarrow as pa
 
 from adapters.base import CancelToken, SupportsQuery
 from adapters.duck import Duck
-from adapters.errors import Error, QueryCancelled
+from adapters.errors import DataTooStale, Error, QueryCancelled, SourceUnavailable
 from cache.entry import Entry
 from cache.keys import FragmentKey, fingerprint, scan_text
 from cache.recording import Recording
 from cache.regions import Region
 from cache.store import MOST_BYTES, Store
-from catalog.caching import strictest
+from catalog.caching import strictest, within
 from catalog.catalog import Catalog
 from catalog.model import CachePolicy, Source
 from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, Picked
@@ -33,6 +33,7 @@ from federation.local import LocalSchema
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
 from federation.progress import Freshness, State
+from federation.staleness import Demand
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,13 @@ MakeFetcher = Callable[[CancelToken, Recording | None], Fetcher]
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A fragment that may be cached. `tables` are the full names of what it reads; `asked` says what of others answers
-    it, and `region` what it holds for others."""
+    it, and `region` what it holds for others. `limit` is the `max_staleness` of the query, which its `policy` obeys, if
+    it makes that stricter than what the catalog `allows`."""
 
     key: FragmentKey
     policy: CachePolicy
+    allows: CachePolicy
+    limit: float | None
     tables: tuple[str, ...]
     asked: Callable[[], Asked | None]
     known: bool  # whether nothing else restricts its rows
@@ -91,14 +95,18 @@ class FragmentCache:
         store = Store(settings.cache_directory or _default_folder(), most_bytes=settings.cache_size or MOST_BYTES)
         return cls(store, Containment(store, duck, local))
 
-    def wanted(self, fragment: Fragment) -> Wanted | None:
-        """None for what the catalog does not want to be cached."""
-        policy = strictest([table.cache for table in fragment.tables])
-        if policy is None or fragment.scan is None or not fragment.scan.partitions:
+    def wanted(self, fragment: Fragment, demand: Demand) -> Wanted | None:
+        """None for what the catalog, or the query, does not want to be cached."""
+        allows = strictest([table.cache for table in fragment.tables])
+        if allows is None or demand.no_cache or fragment.scan is None or not fragment.scan.partitions:
             return None  # what no key can match is not read at all
+        limit = demand.max_staleness
+        policy = allows if limit is None else within(allows, limit)
         names = {f"{each.source.name}.{each.table.name.schema}.{each.table.name.name}" for each in fragment.tables}
         asked = cache(lambda: self.containment.asked(fragment))  # when nothing fresh was asked for in the same words
-        return Wanted(self._key(fragment), policy, tuple(sorted(names)), asked, fragment.keys is not None)
+        return Wanted(
+            self._key(fragment), policy, allows, limit, tuple(sorted(names)), asked, fragment.keys is not None
+        )
 
     def find(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given without asking the source first; of that schema, or it is of no use."""
@@ -112,11 +120,28 @@ class FragmentCache:
         """What may be given now that the source could not be reached."""
         return self._open(self._seek(wanted, self._judge(wanted, failed=True)), schema, cancel)
 
-    def peek(self, fragments: Iterable[Fragment]) -> dict[str, Freshness]:
+    def refusal(self, wanted: Wanted, error: Error) -> Error:
+        """What to raise for a source that failed, whose rows `fall_back` has not: whether it has them, but too old for
+        the query."""
+        if wanted.limit is None or not isinstance(error, SourceUnavailable):
+            return error
+        found = self._seek(wanted, self._judge(replace(wanted, policy=wanted.allows), failed=True))
+        if found is None:
+            return error
+        age = self.store.clock() - found.entry.as_of
+        refused = DataTooStale(
+            f"it cannot be reached, and the cache's rows are {age:.0f} s old: max_staleness is {wanted.limit:g} s",
+            hint="allow a greater max_staleness, or try again once the source is back",
+            source=wanted.key.source,
+        )
+        refused.__cause__ = error
+        return refused
+
+    def peek(self, fragments: Iterable[Fragment], demand: Demand) -> dict[str, Freshness]:
         """What `find` would find for those that are planned, by their names."""
         found = {}
         for fragment in fragments:
-            wanted = self.wanted(fragment)
+            wanted = self.wanted(fragment, demand)
             source = self._seek(wanted, self._judge(wanted)) if wanted is not None else None
             if source is not None:
                 found[fragment.name] = Freshness(fragment.source.name, source.state, source.entry.as_of, source.query)

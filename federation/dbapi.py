@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 from adapters import errors
 from adapters.errors import InterfaceError, NotSupportedError, ProgrammingError
 from federation.dbtypes import decimal_size
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import ANY, Demand
 from federation.statement import Backend, Catalog, Parameters, Statement
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ class Exceptions:
 class Connection(Exceptions):
     """Threads may share it. Everything is read-only, so there is nothing to commit or roll back."""
 
-    def __init__(self, backend: Backend, timeout: float | None = None) -> None:
+    def __init__(self, backend: Backend, timeout: float | None = None, demand: Demand = ANY) -> None:
         self.timeout = timeout
+        self.max_staleness = demand.max_staleness
+        self.no_cache = demand.no_cache
         self._backend: Backend | None = backend
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
@@ -121,6 +124,8 @@ class Cursor(Described):
         self.connection = connection
         self.arraysize = 1
         self.timeout = connection.timeout
+        self.max_staleness = connection.max_staleness
+        self.no_cache = connection.no_cache
         self._closed = False
         self._statement: Statement | None = None
         self._rows: RowStream | None = None
@@ -134,7 +139,7 @@ class Cursor(Described):
         check_statement(sql, parameters)
         self._statement = statement = self.connection.backend.statement()
         try:
-            statement.start(sql, parameters, self.timeout)
+            statement.start(sql, parameters, self.timeout, Demand(self.max_staleness, self.no_cache))
             self._rows = RowStream(statement)
         except BaseException:
             self._free()
@@ -193,6 +198,11 @@ class Cursor(Described):
         """What each fragment of the statement has brought so far; may be asked from any thread."""
         statement = self._statement
         return statement.progress() if statement is not None else ()
+
+    def freshness(self) -> Sequence[Freshness]:
+        """How old the rows of each source are: from the source, or from the cache. Final once the rows are read."""
+        statement = self._statement
+        return statement.freshness() if statement is not None else ()
 
     def cancel(self) -> None:
         """End the running statement, at its sources too; may come from any thread. Its fetch raises QueryCancelled."""

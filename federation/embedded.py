@@ -13,7 +13,8 @@ from adapters.errors import InterfaceError
 from federation.engine import Engine, Result
 from federation.listing import EngineCatalog
 from federation.location import catalog_path
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import Demand
 from federation.statement import Catalog, Parameters
 
 
@@ -58,9 +59,9 @@ class EmbeddedStatement:
     def types(self) -> Sequence[str]:
         return self._result.types
 
-    def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None:
+    def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
         self._cancel.check()
-        result = self._engine.query(sql, parameters, timeout, cancel=self._cancel)
+        result = self._engine.query(sql, parameters, timeout, options=demand.options(), cancel=self._cancel)
         with self._lock:
             self._found = result
             closed = self._closed
@@ -74,6 +75,10 @@ class EmbeddedStatement:
     def progress(self) -> Sequence[FragmentProgress]:
         found = self._found
         return found.progress() if found is not None else ()
+
+    def freshness(self) -> Sequence[Freshness]:
+        found = self._found
+        return found.freshness() if found is not None else ()
 
     def cancel(self) -> None:
         self._cancel.cancel()

@@ -43,6 +43,7 @@ from federation.planner.plan import make_plan
 from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots
+from federation.staleness import ANY, Demand, read_demand
 from federation.verify import SECONDS, Sample, Statement, Verifier
 
 
@@ -150,11 +151,12 @@ class Engine:
     ) -> Result:
         """Plan and start a query: a text, or a tree in DuckDB's dialect, whose identifiers may carry positions for
         errors. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
-        `options={"disable": [...]}` plans without the named optimisations. A `cancel` of the caller's may come before
-        there is a result."""
+        `options={"disable": [...]}` plans without the named optimisations; `max_staleness` and `no_cache` are those of
+        `federation.staleness.Demand`. A `cancel` of the caller's may come before there is a result."""
+        demand = read_demand(options or {})
         planned = self.plan(sql, params, options=options)
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
-        result = self._started(planned, cancel or CancelToken(), seconds, self.cache)
+        result = self._started(planned, cancel or CancelToken(), seconds, self.cache, demand)
         result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
         return result
 
@@ -168,12 +170,13 @@ class Engine:
         cancel: CancelToken | None = None,
     ) -> Explanation:
         """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
+        demand = read_demand(options or {})
         planned = self.plan(sql, params, options=options)
         if not analyze:
             planned.plan.close()
-            cached = self.cache.peek(planned.plan.fragments) if self.cache is not None else {}
+            cached = self.cache.peek(planned.plan.fragments, demand) if self.cache is not None else {}
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
-        execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache)
+        execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache, demand)
         with Result(planned, execution, self.catalog, self._forget) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(
@@ -227,18 +230,23 @@ class Engine:
         self.close()
 
     def _execution(
-        self, planned: Planned, cancel: CancelToken, on_close: Callable[[], None], cache: FragmentCache | None
+        self,
+        planned: Planned,
+        cancel: CancelToken,
+        on_close: Callable[[], None],
+        cache: FragmentCache | None,
+        demand: Demand,
     ) -> Execution:
-        observe = self._costs.observe
-        execution = Execution(planned.plan, self._duck, self._slots, cancel, planned.schema, on_close, observe, cache)
+        observe, schema = self._costs.observe, planned.schema
+        execution = Execution(planned.plan, self._duck, self._slots, cancel, schema, on_close, observe, cache, demand)
         self._running.add(execution)
         return execution
 
     def _started(
-        self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None
+        self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None, demand: Demand
     ) -> Result:
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock, cache), self.catalog, self._forget)
+        return Result(planned, self._execution(planned, cancel, stop_clock, cache, demand), self.catalog, self._forget)
 
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
@@ -247,7 +255,7 @@ class Engine:
         params = copy(params)  # the caller may put others into it
         return Statement(
             bind=lambda: self._binder.bind(_read(sql, params)).query,
-            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS, None),
+            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS, None, ANY),
             explain=lambda: self.explain(sql, params, options=options).text(),
             sources=tuple(sorted({fragment.source.name for fragment in planned.plan.fragments})),
             schema=planned.schema,

@@ -24,6 +24,7 @@ from federation.planner.keys import apply_filters, distinct_keys, remaining
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
 from federation.progress import FragmentProgress, Freshness, State
 from federation.slots import Slots
+from federation.staleness import Demand
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
 sys.setswitchinterval(1e-4)
@@ -44,6 +45,7 @@ class Execution:
         on_close: Callable[[], None],
         observe: Callable[[Fragment, FetchStats], None],
         cache: FragmentCache | None,
+        demand: Demand,
     ) -> None:
         self.plan = plan
         self.cancel = cancel
@@ -55,6 +57,7 @@ class Execution:
         self._observe = observe
         self._fragments = {fragment.name for fragment in plan.fragments}
         self._cache = cache
+        self._demand = demand
         self._fetchers: dict[str, Fetcher | CachedFetch] = {}
         self._kept: dict[str, pa.Table] = {}
         self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
@@ -185,7 +188,7 @@ class Execution:
             slots=slots,
             spill_folder=self._duck.spill_folder,
         )
-        wanted = self._cache.wanted(fragment) if self._cache is not None else None
+        wanted = self._cache.wanted(fragment, self._demand) if self._cache is not None else None
         if wanted is None or self._cache is None:
             return make(cancel)
         return CachedFetch(self._cache, wanted, fragment.scan, make, partial(self._rest, fragment), cancel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ class Freshness:
     state: State
     as_of: float
     query: str = ""
+
+    def document(self) -> dict[str, str]:
+        """For JSON, `as_of` in ISO 8601."""
+        return {"source": self.source, "state": str(self.state), "as_of": written(self.as_of)}
+
+
+def written(moment: float) -> str:
+    """Seconds of the epoch in ISO 8601, to the millisecond."""
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def by_source(found: Iterable[Freshness]) -> list[Freshness]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import Demand
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,13 +29,16 @@ class Statement(Protocol):
     def types(self) -> Sequence[str]:
         """DuckDB's names of the columns' types, known once it has started."""
 
-    def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None:
+    def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
         """Returns when it runs; `timeout`, in seconds, is for the whole run. Raises what is wrong with it."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, once. Raises what failed; what came before that is not a whole answer."""
 
     def progress(self) -> Sequence[FragmentProgress]: ...
+
+    def freshness(self) -> Sequence[Freshness]:
+        """How old the rows are, for each source that was asked so far."""
 
     def cancel(self) -> None:
         """End it down to its sources: `start` or `batches` raises QueryCancelled. Nothing happens after its end."""
@@ -77,11 +81,13 @@ class AsyncStatement(Protocol):
     @property
     def types(self) -> Sequence[str]: ...
 
-    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None: ...
+    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None: ...
 
     def batches(self) -> AsyncIterator[pa.RecordBatch]: ...
 
     async def progress(self) -> Sequence[FragmentProgress]: ...
+
+    async def freshness(self) -> Sequence[Freshness]: ...
 
     async def cancel(self) -> None: ...
 

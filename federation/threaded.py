@@ -11,7 +11,8 @@ from typing import TypeVar
 import pyarrow as pa
 
 from federation.embedded import Embedded, EmbeddedStatement
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import Demand
 from federation.statement import Parameters
 
 T = TypeVar("T")
@@ -64,8 +65,8 @@ class ThreadedStatement:
     def types(self) -> Sequence[str]:
         return self._statement.types
 
-    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None:
-        await self._run(lambda: self._statement.start(sql, parameters, timeout))
+    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
+        await self._run(lambda: self._statement.start(sql, parameters, timeout, demand))
 
     async def batches(self) -> AsyncIterator[pa.RecordBatch]:
         batches = self._statement.batches()
@@ -74,6 +75,9 @@ class ThreadedStatement:
 
     async def progress(self) -> Sequence[FragmentProgress]:
         return self._statement.progress()
+
+    async def freshness(self) -> Sequence[Freshness]:
+        return self._statement.freshness()
 
     async def cancel(self) -> None:
         await asyncio.to_thread(self._statement.cancel)  # it talks to the sources

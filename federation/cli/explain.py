@@ -6,7 +6,7 @@ import argparse
 import json
 
 from federation.cli.options import read_sql
-from federation.cli.run import Statement, explained
+from federation.cli.run import Statement, explained, planning
 from federation.location import catalog_path
 
 
@@ -14,7 +14,7 @@ def explain(args: argparse.Namespace) -> int:
     from federation.engine import Engine
 
     args.sql = read_sql(args.sql)
-    statement = Statement(args.sql, dict(args.param) or None, options={"disable": args.disable})
+    statement = Statement(args.sql, dict(args.param) or None, options=planning(args))
     engine = Engine.open(catalog_path(args.catalog))
     try:
         explanation = explained(engine, statement, args.analyze)

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from federation.cli.errors import describe
 from federation.cli.formats import BINARY_FORMATS, FORMATS
-from federation.cli.options import count, duration, parameter, port
+from federation.cli.options import count, duration, parameter, port, staleness
 from federation.planner.optimizations import Optimization
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
 DISABLE_HELP = "plan without an optimization, any number of times; docs/explain.md lists them"
 DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
+STALENESS_HELP = "take no rows from the cache that are older than this: 0, 30s, 5m"
 CONNECTIONS_HELP = "of PostgreSQL's protocol at once (default: 500)"
 RESULT_HELP = "keep the results of statements this long (default: 1d)"
 
@@ -84,6 +85,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=DISABLE_HELP,
     )
+
+    statement.add_argument("--max-staleness", type=staleness, metavar="TIME", help=STALENESS_HELP)
+    statement.add_argument("--no-cache", action="store_true", help="neither read the cache nor keep anything there")
 
     query = commands.add_parser("query", parents=[statement], help="run a query and print its rows")
     query.add_argument("-f", "--format", choices=FORMATS, default="table", help="default: table")

@@ -50,6 +50,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def staleness(text: str) -> float:
+    """Seconds, of which there may be none."""
+    return 0.0 if re.fullmatch(r"0+(ms|s|m|h|d|)", text) else duration(text)
+
+
 def duration(text: str) -> float:
     """Seconds from `30`, `1.5s`, `200ms`, `5m`, `1h`, `90d`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)", text)

@@ -6,7 +6,7 @@ import argparse
 
 from federation.cli.destination import destination
 from federation.cli.options import read_sql
-from federation.cli.run import Statement, run, terminal_look
+from federation.cli.run import Statement, planning, run, terminal_look
 from federation.location import catalog_path
 
 
@@ -14,7 +14,7 @@ def query(args: argparse.Namespace) -> int:
     from federation.engine import Engine
 
     args.sql = read_sql(args.sql)
-    statement = Statement(args.sql, dict(args.param) or None, args.timeout, {"disable": args.disable})
+    statement = Statement(args.sql, dict(args.param) or None, args.timeout, planning(args))
     engine = Engine.open(catalog_path(args.catalog))
     try:
         with destination(args.output) as out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -28,6 +29,11 @@ class Statement:
     parameters: Mapping[str, str] | None = None
     timeout: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def planning(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a query that its command line gives."""
+    return {"disable": args.disable, "max_staleness": args.max_staleness, "no_cache": args.no_cache}
 
 
 class Interrupted(Exception):

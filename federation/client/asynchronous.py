@@ -21,12 +21,14 @@ from federation.client.exchange import (
     client_options,
     document,
     failure,
+    freshness_of,
     is_rows,
     progress_of,
     translated,
     transport_options,
 )
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import Demand
 from federation.statement import Document, Parameters
 
 if TYPE_CHECKING:
@@ -88,8 +90,8 @@ class AsyncRemoteStatement:
     def types(self) -> Sequence[str]:
         return self._decoder.types
 
-    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None:
-        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout))
+    async def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
+        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout, demand))
         try:
             self._exchange.check()
             with self._translated():
@@ -114,6 +116,9 @@ class AsyncRemoteStatement:
 
     async def progress(self) -> Sequence[FragmentProgress]:
         return progress_of(await self._remote.get(self._exchange.path))
+
+    async def freshness(self) -> Sequence[Freshness]:
+        return freshness_of(await self._remote.get(self._exchange.path))
 
     async def cancel(self) -> None:
         """Tell the server, which may not have heard of the query yet; it breaks the answer off."""

@@ -23,12 +23,14 @@ from federation.client.exchange import (
     client_options,
     document,
     failure,
+    freshness_of,
     is_rows,
     progress_of,
     translated,
     transport_options,
 )
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
+from federation.staleness import Demand
 from federation.statement import Document, Parameters
 
 if TYPE_CHECKING:
@@ -98,8 +100,8 @@ class RemoteStatement:
     def types(self) -> Sequence[str]:
         return self._decoder.types
 
-    def start(self, sql: str, parameters: Parameters | None, timeout: float | None) -> None:
-        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout))
+    def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
+        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout, demand))
         try:
             self._exchange.check()
             with self._translated():
@@ -122,6 +124,9 @@ class RemoteStatement:
 
     def progress(self) -> Sequence[FragmentProgress]:
         return progress_of(self._remote.get(self._exchange.path))
+
+    def freshness(self) -> Sequence[Freshness]:
+        return freshness_of(self._remote.get(self._exchange.path))
 
     def cancel(self) -> None:
         if self._decoder.ended:

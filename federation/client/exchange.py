@@ -8,6 +8,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,8 @@ from federation.client.address import Address
 from federation.client.errors import CertificateRefused, NotAFederationServer, ServerUnavailable
 from federation.client.problems import error_of
 from federation.client.values import encode_parameters, to_json
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness, State
+from federation.staleness import ANY, Demand
 from federation.statement import Document, Parameters
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -89,12 +91,14 @@ class Exchange:
         self.cancelled = False
         self.timeout: float | None = None
 
-    def request(self, sql: str, parameters: Parameters | None, timeout: float | None) -> dict[str, Any]:
+    def request(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> dict[str, Any]:
         """The arguments of httpx's `build_request`. Raises ProgrammingError for values that SQL has no type for."""
         self.timeout = timeout
         body: dict[str, Any] = {"sql": sql, "params": encode_parameters(parameters)}
         if timeout is not None:
             body["timeout"] = timeout
+        if demand != ANY:
+            body |= demand.options()
         wait = timeout + GRACE_SECONDS if timeout is not None else None
         return {
             "method": "POST",
@@ -158,6 +162,14 @@ def document(response: httpx.Response, address: Address) -> Document:
 
 def progress_of(info: Document) -> list[FragmentProgress]:
     return [FragmentProgress(each["source"], each["rows"], each["bytes"], each["done"]) for each in info["sources"]]
+
+
+def freshness_of(info: Document) -> list[Freshness]:
+    found = info["freshness"]
+    return [
+        Freshness(each["source"], State(each["state"]), datetime.fromisoformat(each["as_of"]).timestamp())
+        for each in found
+    ]
 
 
 def check_overview(overview: Document, address: Address) -> None:

@@ -10,6 +10,7 @@ from typing_extensions import TypeAliasType
 
 from federation.http.config import LONGEST_TIMEOUT
 from federation.planner.optimizations import Optimization
+from federation.progress import State as RowState
 
 
 def _whole(text: str) -> str:
@@ -76,7 +77,8 @@ class QueryRequest(Statement):
         None, ge=0, le=2**63 - 1, description="no more rows than these; `stats.truncated` says whether there were more"
     )
     timeout: Seconds | None = Field(None, description="in seconds")
-    max_staleness: float | None = Field(None, ge=0, description="how old, in seconds, the data may be")
+    max_staleness: float | None = Field(None, ge=0, description="how old, in seconds, rows from the cache may be")
+    no_cache: bool = Field(False, description="neither read the cache nor keep anything there")
 
 
 class ExplainRequest(Statement):
@@ -99,11 +101,20 @@ class SourceProgress(BaseModel):
     done: bool
 
 
+class SourceFreshness(BaseModel):
+    """How old the rows of one source are: its least reliable state, its oldest rows."""
+
+    source: str
+    state: RowState
+    as_of: datetime = Field(description="when the source was asked for them")
+
+
 class Stats(BaseModel):
     rows: int
     seconds: float
     truncated: bool = Field(description="whether `max_rows` left rows out")
     sources: list[SourceProgress]
+    freshness: list[SourceFreshness] = []
 
 
 class QueryResult(BaseModel):
@@ -154,6 +165,7 @@ class QueryInfo(BaseModel):
     ended: datetime | None
     rows: int
     sources: list[SourceProgress]
+    freshness: list[SourceFreshness]
     error: Problem | None
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 QUERY_ID = "Federation-Query-Id"
+FRESHNESS = "Federation-Freshness"
 RETRY_SECONDS = 1
 
 # The first class that an error is an instance of decides.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -16,7 +17,7 @@ from federation.http.formats import FORMATS, negotiate
 from federation.http.limits import json_body
 from federation.http.models import Explained, ExplainRequest, QueryRequest, QueryResult
 from federation.http.negotiation import preferred, preferred_coding
-from federation.http.problems import QUERY_ID, HttpProblem
+from federation.http.problems import FRESHNESS, QUERY_ID, HttpProblem
 from federation.http.requested import parameters, requested
 from federation.http.run import ID
 from federation.http.server import Server, server_of, user_of
@@ -30,6 +31,7 @@ QueryId = Annotated[
     Header(alias=QUERY_ID, pattern=ID, description="an id of the caller's choice, by which the query can be cancelled"),
     WithJsonSchema({"type": "string", "pattern": ID}),
 ]
+STALENESS = "Federation-Max-Staleness"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
 RESULT: dict[int | str, dict[str, Any]] = {
@@ -41,7 +43,13 @@ RESULT: dict[int | str, dict[str, Any]] = {
             for name in FORMATS
             if name != "application/json"
         },
-        "headers": {QUERY_ID: {"schema": {"type": "string"}, "description": "under which /v1/queries lists it"}},
+        "headers": {
+            QUERY_ID: {"schema": {"type": "string"}, "description": "under which /v1/queries lists it"},
+            FRESHNESS: {
+                "schema": {"type": "string"},
+                "description": "how old the rows of each source are, as far as it is known",
+            },
+        },
     }
 }
 
@@ -60,7 +68,7 @@ async def query(
     """
     form = negotiate(request.headers.get("accept"))  # as parameters they would take longer than all that is done here
     coding = preferred_coding(request.headers.get("accept-encoding"), CODINGS if form.compressible else ())
-    run = requested(body, user_of(request), query_id)
+    run = requested(body, user_of(request), query_id, _staleness(request.headers.get(STALENESS)))
     return await server.answers.answer(request, run, form, coding)
 
 
@@ -87,6 +95,13 @@ async def explain(
     finally:
         stop_watching()
     return PlainTextResponse(text) if wanted == "text/plain" else JSONResponse({"plan": plan, "text": text})
+
+
+def _staleness(text: str | None) -> float | None:
+    """Raises HttpProblem 422 for what is no number of seconds."""
+    if text is not None and not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
+        raise HttpProblem(422, f"{STALENESS} is no number of seconds")
+    return float(text) if text is not None else None
 
 
 def _explained(server: Server, body: ExplainRequest, cancel: CancelToken) -> tuple[dict[str, Any], str]:

@@ -10,13 +10,18 @@ from federation.engine import Engine, Result
 from federation.http.models import Parameter, QueryRequest, TypedValue
 from federation.http.run import Run
 from federation.parameters import Typed
+from federation.staleness import Demand
 
 
-def requested(request: QueryRequest, user: str | None, query_id: str | None = None) -> Run:
-    """The query of a request."""
+def requested(
+    request: QueryRequest, user: str | None, query_id: str | None = None, max_staleness: float | None = None
+) -> Run:
+    """The query of a request; of two limits to the age of its rows the stricter one holds."""
+    limits = [each for each in (request.max_staleness, max_staleness) if each is not None]
+    demand = Demand(min(limits, default=None), request.no_cache)
 
     def query(engine: Engine, cancel: CancelToken) -> Result:
-        options = request.options.model_dump()
+        options = request.options.model_dump() | demand.options()
         return engine.query(request.sql, parameters(request.params), request.timeout, options=options, cancel=cancel)
 
     return Run(request.sql, user, query, query_id=query_id, max_rows=request.max_rows)

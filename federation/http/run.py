@@ -16,7 +16,7 @@ from adapters.errors import QueryCancelled, QueryTimeout
 from federation.engine import Engine, Result
 from federation.http.engines import Engines
 from federation.http.problems import problem
-from federation.progress import FragmentProgress
+from federation.progress import FragmentProgress, Freshness
 
 StartQuery: TypeAlias = Callable[[Engine, CancelToken], Result]
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
@@ -56,6 +56,7 @@ class Run:
         self._cancel = cancel or CancelToken()
         self._result: Result | None = None
         self._progress: Sequence[FragmentProgress] = ()
+        self._freshness: Sequence[Freshness] = ()
         self._held = ExitStack()
         self._lock = threading.Lock()
 
@@ -99,9 +100,20 @@ class Run:
         result = self._result
         return result.progress() if result is not None else self._progress
 
+    def freshness(self) -> list[dict[str, str]]:
+        """How old the rows of each source are, so far or in the end."""
+        result = self._result
+        return [each.document() for each in (result.freshness() if result is not None else self._freshness)]
+
     def stats(self) -> dict[str, Any]:
         seconds = (self.ended or time.time()) - (self.started or self.created)
-        return {"rows": self.rows, "seconds": round(seconds, 6), "truncated": self.truncated, "sources": self.sources()}
+        return {
+            "rows": self.rows,
+            "seconds": round(seconds, 6),
+            "truncated": self.truncated,
+            "sources": self.sources(),
+            "freshness": self.freshness(),
+        }
 
     def sources(self) -> list[dict[str, Any]]:
         return [
@@ -123,7 +135,7 @@ class Run:
             held, result = self._held.pop_all(), self._result
             self._result = self._query = None
             if result is not None:
-                self._progress = result.progress()
+                self._progress, self._freshness = result.progress(), result.freshness()
         self._cancel.cancel(QueryCancelled("the query has ended"))
         held.close()
 
@@ -139,6 +151,7 @@ class Run:
             "ended": self.ended,
             "rows": self.rows,
             "sources": self.sources(),
+            "freshness": self.freshness(),
             "error": problem(self.error, self.id) if self.error is not None else None,
         }
 

@@ -156,7 +156,7 @@ async def get_result(
     headers = {QUERY_ID: statement.id}
     if limit is not None and offset + limit < starts[-1]:
         headers["Link"] = f'</v1/statements/{statement.id}/result?offset={offset + limit}&limit={limit}>; rel="next"'
-    return await respond(stream, form, coding, headers)
+    return await respond(stream, form, coding, lambda: headers)
 
 
 def _info(server: Server, statement: Statement) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
@@ -21,7 +22,7 @@ from federation.http.compression import make_coding
 from federation.http.disconnect import watch
 from federation.http.engines import Engines
 from federation.http.formats import About, Format
-from federation.http.problems import QUERY_ID, HttpProblem
+from federation.http.problems import FRESHNESS, QUERY_ID, HttpProblem
 from federation.http.queries import Queries
 from federation.http.run import Run
 from federation.http.workers import Workers
@@ -71,14 +72,14 @@ class Stream:
         self._on_gone()
 
 
-async def respond(stream: Stream, form: Format, coding: str, headers: Mapping[str, str]) -> Response:
-    """The response, once there is a first chunk. Raises what fails before that."""
+async def respond(stream: Stream, form: Format, coding: str, headers: Callable[[], Mapping[str, str]]) -> Response:
+    """The response, once there is a first chunk; `headers` is asked then. Raises what fails before that."""
     try:
         first = await stream.next()
     except BaseException as exc:
         stream.close(exc)
         raise
-    all_headers = {**headers, "Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
+    all_headers = {**headers(), "Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
     if coding != "identity":
         all_headers["Content-Encoding"] = coding
     if first.last:
@@ -113,7 +114,7 @@ class Answers:
             on_gone=lambda: self._workers.soon(functools.partial(run.cancel, "the client went away")),
             on_close=functools.partial(self._release, run),
         )
-        return await respond(stream, form, coding, {QUERY_ID: run.id})
+        return await respond(stream, form, coding, lambda: _headers(run))
 
     def _release(self, run: Run, error: BaseException | None) -> None:
         """After the last chunk, or instead of it. The place of the query is free when its sources are."""
@@ -155,6 +156,12 @@ class _StreamedResponse(Response):
             log.error("%s broke off", scope["path"], exc_info=exc)
         finally:
             self._stream.close(failure)
+
+
+def _headers(run: Run) -> dict[str, str]:
+    """How old the rows are, as far as it is known when the first of them are sent."""
+    found = run.freshness()
+    return {QUERY_ID: run.id, **({FRESHNESS: json.dumps(found)} if found else {})}
 
 
 def _drive(run: Run, engines: Engines, form: Format, coding: str) -> Iterator[Chunk]:

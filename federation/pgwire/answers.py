@@ -13,6 +13,7 @@ from federation.engine import Result
 from federation.http.run import Run
 from federation.pgwire import overlay
 from federation.pgwire.types import TEXT, PgType, pg_types_of
+from federation.progress import Freshness
 
 TEXT_TYPE = PgType(TEXT, -1)
 
@@ -34,18 +35,27 @@ class Answer(Protocol):
 
 
 class EngineAnswer:
-    """Of the federation's own engine: a run that has started. `on_close` is called once it has ended."""
+    """Of the federation's own engine: a run that has started. `on_rows` is told how old its rows are, after the last of
+    them; `on_close` is called once it has ended."""
 
-    def __init__(self, run: Run, result: Result, on_close: Callable[[Run], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        result: Result,
+        on_close: Callable[[Run], None],
+        on_rows: Callable[[Iterable[Freshness]], None],
+    ) -> None:
         self.schema = result.schema
         self.types = pg_types_of(result.schema, result.types)
         self._run = run
         self._result = result
         self._on_close = on_close
+        self._on_rows = on_rows
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
             yield from self._run.batches(self._result)
+            self._on_rows(self._result.freshness())
         except Exception as exc:
             self._run.end(exc)
             raise

@@ -68,14 +68,15 @@ class Queries:
     def _run(self, session: Session, asked: Asked, cancel: CancelToken) -> EngineAnswer:
         # The session's own limit is for each part of the rows that is taken, see `Session.running`.
         timeout = LONGEST_TIMEOUT if session.statement_timeout else None
+        demand = session.demand.options()
 
         def start(engine: Engine, cancel: CancelToken) -> Result:
-            return engine.query(_in_duckdb(engine, session, asked), timeout=timeout, cancel=cancel)
+            return engine.query(_in_duckdb(engine, session, asked), None, timeout, options=demand, cancel=cancel)
 
         run = Run(asked.query.text, session.identity, start, cancel=cancel)
         self._registry.register(run)
         try:
-            return EngineAnswer(run, run.start(self._engines), self._registry.unregister)
+            return EngineAnswer(run, run.start(self._engines), self._registry.unregister, session.tell_age)
         except BaseException as exc:
             run.end(exc if isinstance(exc, Exception) else None)
             self._registry.unregister(run)
@@ -120,7 +121,7 @@ class Queries:
     def explain(self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool) -> str:
         with self._engines.lease() as engine:
             tree = _in_duckdb(engine, session, asked)
-            return engine.explain(tree, analyze=analyze, cancel=cancel).text()
+            return engine.explain(tree, analyze=analyze, options=session.demand.options(), cancel=cancel).text()
 
     def _overlay_of(self, engine: Engine) -> Overlay:
         with self._lock:

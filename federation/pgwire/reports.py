@@ -6,6 +6,7 @@ import logging
 
 from adapters.errors import Error, InternalError
 from federation.pgwire.messages import report
+from federation.progress import Freshness, State, written
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,15 @@ def error_response(error: Exception, severity: str = "ERROR") -> bytes:
         ("P", str(error.position) if error.position else None),
     ]
     return report(b"E", fields)
+
+
+def old_rows(found: Freshness) -> bytes:
+    """A warning of a source that could not be reached, a notice of one that is being asked again."""
+    failed = found.state is State.STALE_ON_ERROR
+    severity = "WARNING" if failed else "NOTICE"
+    why = "which cannot be reached" if failed else "which is being asked again"
+    message = f"rows of {found.source}, {why}, are from the cache, as of {written(found.as_of)}"
+    return report(b"N", [("S", severity), ("V", severity), ("C", "01000" if failed else "00000"), ("M", message)])
 
 
 def warning(sqlstate: str, message: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 from adapters.base import CancelToken
 from adapters.errors import ProgrammingError, QueryCancelled
 from federation.fetch import start_deadline
-from federation.pgwire.settings import Settings, milliseconds
+from federation.pgwire.reports import old_rows
+from federation.pgwire.settings import ANY_AGE, Settings, milliseconds
 from federation.pgwire.style import Style
+from federation.progress import Freshness, State
+from federation.staleness import Demand
 
 if TYPE_CHECKING:
     from federation.pgwire.portals import Portal
     from federation.pgwire.prepared import Prepared
 
 MOST_PREPARED = 10_000
+SHOWN = {"warning": (State.STALE_ON_ERROR,), "error": ()}  # by client_min_messages
 MOST_PORTALS = 1_000
 
 
@@ -113,6 +117,21 @@ class Session:
     def statement_timeout(self) -> float:
         """In seconds; 0 is none."""
         return milliseconds(self.settings["statement_timeout"]) / 1000
+
+    @property
+    def demand(self) -> Demand:
+        """How old its rows may be."""
+        staleness = self.settings["max_staleness"]
+        seconds = milliseconds(staleness) / 1000 if staleness != ANY_AGE else None
+        return Demand(seconds, self.settings["no_cache"] == "on")
+
+    def tell_age(self, found: Iterable[Freshness]) -> None:
+        """A notice for each source whose rows are older than its catalog wants them to be, as far as the client's
+        `client_min_messages` lets it through."""
+        kept = SHOWN.get(self.settings["client_min_messages"], (State.STALE, State.STALE_ON_ERROR))
+        for each in found:
+            if each.state in kept:
+                self.tell(old_rows(each))
 
     def cancel(self) -> None:
         """End what runs, down to the sources. From any thread; nothing happens to a session that waits."""

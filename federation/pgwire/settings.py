@@ -75,6 +75,7 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
+ANY_AGE = "any"  # of max_staleness: as the catalog says
 _MILLISECONDS = {"": 1, "us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -90,6 +91,14 @@ def _duration(name: str, value: str) -> str:
         if milliseconds and milliseconds % _MILLISECONDS[unit] == 0:
             return f"{milliseconds // int(_MILLISECONDS[unit])}{unit}"
     return "0"
+
+
+def _staleness(name: str, value: str) -> str:
+    """Without a unit in seconds, as everywhere else where it is asked for."""
+    text = value.strip().lower()
+    if text in (ANY_AGE, "-1"):
+        return ANY_AGE
+    return _duration(name, f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text)
 
 
 def _one_of(*values: str) -> Check:
@@ -183,7 +192,9 @@ _KNOWN = (
     Setting("lock_timeout", "0", _duration),
     Setting("max_identifier_length", "63", _fixed),
     Setting("max_index_keys", "32", _fixed),
+    Setting("max_staleness", ANY_AGE, _staleness),
     Setting("max_parallel_workers_per_gather", "0", _number(0, 1024)),
+    Setting("no_cache", "off", _boolean),
     Setting("quote_all_identifiers", "off", _boolean),
     Setting("role", "none", _one_of("none")),
     Setting("row_security", "on", _boolean),

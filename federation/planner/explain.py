@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlglot
 
 from federation.planner.nodes import Cost, Fragment, Note, Plan, RuntimeFilter, TableScan
-from federation.progress import Freshness, State
+from federation.progress import Freshness, State, written
 
 if TYPE_CHECKING:
     from federation.execute import Execution
@@ -123,12 +122,8 @@ def _expected(cost: Cost) -> dict[str, Any] | None:
 def _freshness(found: Freshness | None, scrub: Callable[[str], str]) -> dict[str, str | None] | None:
     if found is None:
         return None
-    as_of = datetime.datetime.fromtimestamp(found.as_of, datetime.UTC)
-    return {
-        "state": str(found.state),
-        "as_of": as_of.isoformat(timespec="milliseconds"),
-        "query": scrub(found.query) if found.query else None,
-    }
+    query = scrub(found.query) if found.query else None
+    return {"state": str(found.state), "as_of": written(found.as_of), "query": query}
 
 
 def _actual(stats: FetchStats) -> dict[str, Any]:
