@@ -33,7 +33,7 @@ from federation.local import LocalSchema
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
 from federation.progress import Freshness, State
-from federation.staleness import Demand
+from federation.staleness import ANY, Demand
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class FragmentCache:
 
     def cost(self, fragment: Fragment) -> Cost | None:
         """What it costs to give the fragment as it is planned now, where it is fresh."""
-        wanted = self.wanted(fragment)
+        wanted = self.wanted(fragment, ANY)
         found = self._same(wanted, self._judge(wanted)) if wanted is not None else None
         if found is None or found.state is not State.FRESH:
             return None
