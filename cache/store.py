@@ -43,6 +43,7 @@ MOST_BYTES = 10 << 30
 #: Counts up whenever what is on disk means something else: the layout, the keys, how adapters read.
 FORMAT = 2
 _LOCK_SECONDS = 2.0
+_LONGEST_REGION = 1 << 16  # characters
 _ENTRY, _BYTES = "entry ", "bytes "  # an entry by its digest; the bytes of a source's entries
 _ALL = ""  # the source that stands for all of them
 
@@ -183,9 +184,10 @@ class Store:
         path = writer.path.with_suffix(".arrow")
         writer.path.rename(path)
         entry = Entry(key.digest, key.source, tables, as_of, seconds, writer.rows, path.name, written, self._boot)
-        if region is not None:
+        text = region.dump() if region is not None else ""
+        if region is not None and len(text) <= _LONGEST_REGION:
             shelf = _shelf(key, region.family, region.shelf())
-            entry = replace(entry, region=region.dump(), shelf=shelf)
+            entry = replace(entry, region=text, shelf=shelf)
         index = self._index
         if index is None:
             path.unlink()

@@ -153,15 +153,20 @@ class CachedFetch:
     def _lead(self, recording: Recording | None) -> None:
         united = self._united()
         if united is not None and recording is not None:
-            recording.abandon()
+            recording.abandon()  # what is fetched is another fragment
         self._fetcher = united or self._make(self._fetch, recording)
         self._fetch.register(self._failed)
         self._fetcher.start()
 
     def _united(self) -> UnitedFetch | None:
         found = self._cache.find_part(self._wanted)
-        rest = self._make_rest(found.missing, self._fetch) if found is not None else None
-        if found is None or rest is None:
+        if found is None:
+            return None
+        try:
+            rest = self._make_rest(found.missing, self._fetch)
+        except Error:  # which the whole fragment has as well, or does not
+            return None
+        if rest is None:
             return None
         picked = self._cache.containment.run(found, self.scan.schema, self._fetch, rest.reader())
         if picked is None:

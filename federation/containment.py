@@ -23,8 +23,9 @@ from cache.keys import FragmentKey
 from cache.regions import Region, load_region
 from cache.store import Store
 from federation.local import LocalSchema
+from federation.planner.answers import CACHED, REST, answer, unite
 from federation.planner.nodes import Fragment, TableScan
-from federation.planner.regions import CACHED, REST, Asked, answer, ask, unite
+from federation.planner.regions import Asked, ask
 from federation.progress import State
 
 log = logging.getLogger(__name__)

@@ -1,39 +1,31 @@
-"""Fragments as regions, and the query that answers one from another.
+"""Fragments as regions: what a fragment asks for, in a form in which equal things are written alike.
 
-A fragment is brought into a form in which equal things are written alike: tables by their real names, relations called
-`r0`, `r1`, …, conditions of inner joins in WHERE. What of it only says which rows are wanted becomes its region
-(`cache.regions`); the rest is the text of its family.
-
-A fragment of plain rows answers every SELECT over the same relations whose rows it holds: DuckDB computes it. One that
-is grouped answers those of the same grouping, with more conditions on the keys. One with a LIMIT answers itself with a
-smaller one.
+Tables go by their real names, relations are called `r0`, `r1`, …, conditions of inner joins stand in WHERE. What of the
+fragment only says which rows are wanted becomes its region (`cache.regions`); the rest is the text of its family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
 import pyarrow as pa
-import pyarrow.types as pt
 from sqlglot import exp
 
 from adapters.base import Column, Predicate, Table
 from adapters.sql.scan import to_expression
-from cache.domains import EVERYTHING, Domain, domain_of, predicates_of
-from cache.regions import Head, Region, contains, narrowed, remainder
+from cache.domains import EVERYTHING, Domain, domain_of
+from cache.regions import Head, Region
 from catalog.model import CatalogTable
 from federation.planner import filters
 from federation.planner.domains import DomainReader
-from federation.planner.fragments import Describer, to_sql
+from federation.planner.fragments import Describer
 from federation.planner.nodes import Fragment, RemoteQuery, TableScan
 from federation.planner.rewriting import Context, Scope
 
-CACHED = "cached"  # the relation that holds the rows
-REST = "rest"  # what was fetched of them
-_MOST_KEYS = 10_000  # more are known by their digest
+MOST_KEYS = 1_000  # more are known by their digest, or not at all
 _CLAUSES = frozenset("expressions distinct from_ joins where group having order limit offset".split())  # noqa: SIM905
 _FORMS: Mapping[str, tuple[str, ...]] = {  # what a clause may consist of
     "distinct": (),
@@ -42,17 +34,6 @@ _FORMS: Mapping[str, tuple[str, ...]] = {  # what a clause may consist of
     "offset": ("expression",),
 }
 _NOT_BY_ROWS = (exp.Query, exp.Window, exp.Unnest, exp.Explode, exp.Anonymous, exp.AnonymousAggFunc)
-_SCALARS = (
-    pt.is_boolean,
-    pt.is_integer,
-    pt.is_floating,
-    pt.is_decimal,
-    pt.is_string,
-    pt.is_binary,
-    pt.is_date,
-    pt.is_timestamp,
-    pt.is_time,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,63 +84,10 @@ def ask(
     return None
 
 
-def answer(asked: Asked, cached: Region) -> str | None:
-    """The query in DuckDB's dialect that answers from the fragment, under the name `CACHED`; None where that does not
-    hold the rows, or not what to pick them by."""
-    select = None
-    if contains(cached, asked.rows):
-        select = _recomputed(asked, cached)
-    elif asked.own is not None and contains(cached, asked.own):
-        select = _projected(asked, cached)
-    return to_sql(select) if select is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Union:
-    """Two parts that are the answer together: the query takes what there is from `CACHED`, and the `missing` rows, by
-    conditions on the fragment's outputs, from `REST`. `by` is the column that tells the parts apart."""
-
-    query: str
-    missing: tuple[Predicate, ...]
-    by: Origin
-
-
-def unite(asked: Asked, cached: Region) -> Union | None:
-    """How the fragment is a part of the answer; None where it is not, or one condition cannot say what is missing."""
-    if asked.own is None:
-        return None
-    parts = remainder(cached, asked.own)
-    output = asked.own.outputs.get(parts.column) if parts is not None else None
-    sorted_ = all(_text(each.this) in asked.own.outputs for each in _order(asked.select))
-    if parts is None or output is None or parts.column not in asked.columns or not sorted_:
-        return None
-    origin = asked.columns[parts.column]
-    missing = predicates_of(output, parts.missing, origin.column.type)
-    rows, own = (narrowed(each, parts.column, parts.held) for each in (asked.rows, asked.own))
-    held = answer(replace(asked, rows=rows, own=own), cached)
-    if missing is None or held is None:
-        return None
-    tests = [to_expression(each) for each in missing]
-    rest = exp.select("*").from_(exp.Table(this=_name(REST), alias=exp.TableAlias(this=_name("t")))).where(*tests)
-    both = f"SELECT * FROM ({held}) UNION ALL {to_sql(rest)}"
-    if _order(asked.select):
-        both = f"SELECT * FROM ({both}) ORDER BY {', '.join(_sorted(each, asked.own) for each in _order(asked.select))}"
-    return Union(both, missing, origin)
-
-
-def _sorted(key: exp.Expr, own: Region) -> str:
-    """The key of ORDER BY over the outputs."""
-    key = key.copy()
-    key.set("this", exp.column(_name(own.outputs[_text(key.this)])))
-    return to_sql(key)
-
-
-# --- what a fragment asks for -----------------------------------------------------------------------------------------
-
-
 def _scanning(fragment: TableScan) -> exp.Select:
-    items = [exp.alias_(exp.column(_name(each), _name("t")), each, quoted=True) for each in fragment.columns]
-    table = exp.Table(this=_name("scanned"), alias=exp.TableAlias(this=_name("t")))
+    alias = quoted_name("t")
+    items = [exp.alias_(exp.column(quoted_name(each), alias.copy()), each, quoted=True) for each in fragment.columns]
+    table = exp.Table(this=quoted_name("scanned"), alias=exp.TableAlias(this=alias))
     select = exp.Select(expressions=items).from_(table, copy=False)
     return select if fragment.limit is None else select.limit(fragment.limit, copy=False)
 
@@ -187,16 +115,16 @@ class _Asking:
         written = [(each, reader.read(each)) for each in conjuncts]
         origins = [(each, self._origin(scope, each)) for each in select.find_all(exp.Column)]
         self._rename(select)
-        columns = {_text(column): origin for column, origin in origins if origin is not None}
+        columns = {text_of(column): origin for column, origin in origins if origin is not None}
         found = [_part(node, domain) for node, domain in written]
         outputs = {each.alias: each.unalias() for each in select.expressions}
         relations = _relations(select)
-        if any(each.column not in outputs for each in keys):
+        if any(each.column not in outputs or (scanned and len(each.values) > MOST_KEYS) for each in keys):
             return None
         if keys and not scanned and not _divisible(_own(_region(relations, found, loose=False), select)):
             rows = _region(relations, found, loose=True)  # the keys are tested on what comes of them
             return Asked(rows, None, select, tuple(part for part, _ in found), columns)
-        found += [_key_part(each, outputs[each.column], columns) for each in keys]
+        found += [_key_part(each, outputs[each.column], columns, optional=not scanned) for each in keys]
         rows = _region(relations, found, loose=loose or bool(keys))
         return Asked(rows, _own(rows, select), select, tuple(part for part, _ in found), columns)
 
@@ -216,14 +144,14 @@ class _Asking:
         for relation in select.find_all(exp.Table, exp.Subquery):
             table = self._context.base(relation)
             if table is not None:
-                relation.set("this", _name(_identity(table.table)))
+                relation.set("this", quoted_name(_identity(table.table)))
             if relation.alias:
                 name = names.setdefault(relation.alias, f"r{len(names)}")
-                relation.args["alias"].set("this", _name(name))
+                relation.args["alias"].set("this", quoted_name(name))
         for column in select.find_all(exp.Column):
-            column.set("this", _name(column.name.lower()))
+            column.set("this", quoted_name(column.name.lower()))
             if column.table in names:
-                column.set("table", _name(names[column.table]))
+                column.set("table", quoted_name(names[column.table]))
 
 
 @lru_cache(1024)
@@ -252,7 +180,7 @@ def _only(node: exp.Expr, known: Sequence[str]) -> bool:
 def _resolve_order(select: exp.Select) -> None:
     """ORDER BY an output becomes one by its expression."""
     outputs = {each.alias.lower(): each.unalias() for each in select.expressions}
-    for key in _order(select):
+    for key in order_of(select):
         if isinstance(key.this, exp.Column) and not key.this.table and key.this.name.lower() in outputs:
             key.set("this", outputs[key.this.name.lower()].copy())
 
@@ -260,19 +188,22 @@ def _resolve_order(select: exp.Select) -> None:
 def _part(node: exp.Expr, found: tuple[exp.Column, Domain] | None) -> tuple[Part, Domain | None]:
     """After renaming."""
     if found is None:
-        return Part(node, _text(node), None), None
-    return Part(node, "", _text(found[0])), found[1]
+        return Part(node, text_of(node), None), None
+    return Part(node, "", text_of(found[0])), found[1]
 
 
-def _key_part(key: Predicate, output: exp.Expr, columns: Mapping[str, Origin]) -> tuple[Part, Domain | None]:
-    text = _text(output)
-    known = text in columns and len(key.values) <= _MOST_KEYS
-    domain = domain_of(columns[text].column.type, key.op, key.values) if known else None
-    if domain is not None:
-        condition = to_expression(key).transform(lambda node: output.copy() if isinstance(node, exp.Column) else node)
-        return Part(condition, "", text, optional=True), domain
-    digest = blake2b(repr(key.values).encode(), digest_size=16).hexdigest()
-    return Part(exp.true(), f"{text} {key.op} {digest}", None, optional=True), None
+def _key_part(
+    key: Predicate, output: exp.Expr, columns: Mapping[str, Origin], *, optional: bool
+) -> tuple[Part, Domain | None]:
+    text = text_of(output)
+    if len(key.values) > MOST_KEYS:
+        digest = blake2b(repr(key.values).encode(), digest_size=16).hexdigest()
+        return Part(exp.true(), f"{text} {key.op} {digest}", None, optional), None
+    condition = to_expression(key).transform(lambda node: output.copy() if isinstance(node, exp.Column) else node)
+    domain = domain_of(columns[text].column.type, key.op, key.values) if text in columns else None
+    if domain is None:
+        return Part(condition, text_of(condition), None, optional), None
+    return Part(condition, "", text, optional), domain
 
 
 def _region(family: str, found: Sequence[tuple[Part, Domain | None]], *, loose: bool) -> Region:
@@ -285,8 +216,8 @@ def _region(family: str, found: Sequence[tuple[Part, Domain | None]], *, loose: 
 
 
 def _relations(select: exp.Select) -> str:
-    joins = [_text(each) for each in select.args.get("joins") or []]
-    return " ".join([_text(select.args["from_"]), *joins])
+    joins = [text_of(each) for each in select.args.get("joins") or []]
+    return " ".join([text_of(select.args["from_"]), *joins])
 
 
 def _own(rows: Region, select: exp.Select) -> Region | None:
@@ -298,13 +229,13 @@ def _own(rows: Region, select: exp.Select) -> Region | None:
     if head is not None and rows.loose:
         return None  # how many of its rows count is not known
     if group is not None or having is not None or distinct is not None or not all(map(filters.plain, items)):
-        keys = [_text(each) for each in (group.expressions if group is not None else items if distinct else [])]
+        keys = [text_of(each) for each in (group.expressions if group is not None else items if distinct else [])]
         if any(each.find(*_NOT_BY_ROWS) for each in items) or (distinct and group):
             return None
-        if not {_text(each) for each in columns} <= set(keys):
+        if not {text_of(each) for each in columns} <= set(keys):
             return None
-        family = _digest(" ".join([family, *sorted(keys), "having", _text(having) if having is not None else ""]))
-    outputs = {_text(item): each.alias for item, each in zip(items, select.expressions, strict=True)}
+        family = _digest(" ".join([family, *sorted(keys), "having", text_of(having) if having is not None else ""]))
+    outputs = {text_of(item): each.alias for item, each in zip(items, select.expressions, strict=True)}
     return Region(family, outputs, rows.domains, rows.conditions, head, loose=rows.loose)
 
 
@@ -318,90 +249,24 @@ def _head(select: exp.Select) -> Head | None:
     if limit is None:
         return None
     return Head(
-        tuple(map(_text, _order(select))),
+        tuple(map(text_of, order_of(select))),
         int(limit.expression.this),
         int(offset.expression.this) if offset is not None else 0,
     )
 
 
-# --- answering --------------------------------------------------------------------------------------------------------
-
-
-def _recomputed(asked: Asked, cached: Region) -> exp.Select | None:
-    """The SELECT over the rows of its relations."""
-    return _over(asked.select.copy(), asked, cached)
-
-
-def _projected(asked: Asked, cached: Region) -> exp.Select | None:
-    """Rows of what the SELECT makes of its relations."""
-    select = asked.select.copy()
-    for key in ("distinct", "group", "having"):
-        select.set(key, None)
-    kept = all(_text(each.this) in cached.outputs for each in select.expressions)
-    sorted_ = all(_text(each.this) in cached.outputs or filters.plain(each.this) for each in _order(select))
-    if not kept or not sorted_:
-        return None
-    offset = select.args.get("offset")
-    if offset is not None and cached.head is not None:
-        select = select.offset(int(offset.expression.this) - cached.head.offset, copy=False)
-    return _over(select, asked, cached)
-
-
-def _over(select: exp.Select, asked: Asked, cached: Region) -> exp.Select | None:
-    """The SELECT, in place, from the fragment in the place of its relations."""
-    known = {each for each in cached.outputs if each in asked.columns and _scalar(asked.columns[each].column.type)}
-    tests = [each for each in asked.parts if _undecided(each, asked, cached)]
-    tests = [each for each in tests if not each.optional or _columns(each.node) <= known]
-    filters.set_where(select, [each.node.copy() for each in tests])
-    select.set("from_", exp.From(this=exp.Table(this=_name(CACHED))))
-    select.set("joins", None)
-    for holder in [*select.expressions, *_order(select)]:
-        found = cached.outputs.get(_text(holder.this))
-        if found is not None and (isinstance(holder.this, exp.Column) or not select.args.get("group")):
-            holder.set("this", _column(found))
-    left = [each for each in select.find_all(exp.Column) if each.table != CACHED]
-    subqueries = any(each is not select for each in select.find_all(exp.Query))
-    if subqueries or not {_text(each) for each in left} <= known:
-        return None
-    for column in left:
-        column.replace(_column(cached.outputs[_text(column)]))
-    return select
-
-
-def _scalar(type_: pa.DataType) -> bool:
-    """Whether DuckDB reads from the fragment the same type as from the table."""
-    return any(test(type_) for test in _SCALARS)
-
-
-def _undecided(part: Part, asked: Asked, cached: Region) -> bool:
-    """Whether rows of the fragment may not fulfil the condition."""
-    if cached.loose:
-        return True
-    if part.column is not None:
-        return cached.domain(part.column) != asked.rows.domain(part.column)
-    return part.text not in cached.conditions
-
-
-def _columns(node: exp.Expr) -> set[str]:
-    return {_text(each) for each in node.find_all(exp.Column)}
-
-
-def _order(select: exp.Select) -> list[exp.Expr]:
+def order_of(select: exp.Select) -> list[exp.Expr]:
     order = select.args.get("order")
     return order.expressions if order is not None else []
-
-
-def _column(name: str) -> exp.Column:
-    return exp.column(_name(name), _name(CACHED))
 
 
 def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _text(node: exp.Expr) -> str:
+def text_of(node: exp.Expr) -> str:
     return node.sql("duckdb", identify=True, comments=False)
 
 
-def _name(name: str) -> exp.Identifier:
+def quoted_name(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)

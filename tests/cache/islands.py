@@ -16,8 +16,9 @@ from adapters.sql.dialect import Reason
 from adapters.sql.scan import to_expression
 from catalog.model import CatalogTable, Source
 from federation.local import LocalSchema
+from federation.planner.answers import CACHED, answer
 from federation.planner.nodes import Note, RemoteQuery, TableScan
-from federation.planner.regions import CACHED, Asked, answer, ask
+from federation.planner.regions import Asked, ask
 from tests.cache.test_domains import COLUMNS, random_predicate
 
 SOURCE = Source("lite", "memory", MemoryAdapter("lite", {}))

@@ -185,14 +185,14 @@ SEEDS = [*range(1, 3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_answer_was_true_at_sqlite(seed: int, tmp_path: Path, sqlite_things: SqliteThings, duck: Duck) -> None:
-    assert run(random.Random(f"history {seed}"), tmp_path, sqlite_things, duck) > 2  # or containment was not tried
+    assert run(random.Random(f"history {seed}"), tmp_path, sqlite_things, duck) > 0  # or containment was not tried
 
 
 @pytest.mark.parametrize("seed", SEEDS[1:])
 def test_every_answer_was_true_at_postgres(
     seed: int, tmp_path: Path, postgres_things: PostgresThings, duck: Duck
 ) -> None:
-    assert run(random.Random(f"down {seed}"), tmp_path, postgres_things, duck) > 2
+    assert run(random.Random(f"down {seed}"), tmp_path, postgres_things, duck) > 0
 
 
 def run(rng: random.Random, folder: Path, things: Things, duck: Duck) -> int:

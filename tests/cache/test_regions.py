@@ -11,9 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.base import Predicate, TableName
+from adapters.sql.scan import to_expression
 from cache.regions import contains, load_region
+from federation.planner.answers import CACHED, REST, answer, unite
 from federation.planner.nodes import TableScan
-from federation.planner.regions import CACHED, REST, answer, unite
+from federation.planner.regions import MOST_KEYS
 from tests.cache.islands import (
     SOURCE,
     Bench,
@@ -214,6 +216,28 @@ def test_scans_and_islands_answer_each_other(bench: Bench) -> None:
     assert found.num_rows <= 3
 
 
+def test_a_scan_with_a_limit_takes_rows_that_fulfil_its_conditions(bench: Bench) -> None:
+    """What is not compared as a domain is tested before the LIMIT all the same."""
+    columns = ["id", "name", "number", "ratio"]
+    cached = bench.ask(scanned(bench, columns, []))
+    assert cached is not None
+    rows = bench.data["left"].select(columns)
+    for predicate in (Predicate("number", "=", (5,)), Predicate("ratio", "<", (1,)), Predicate("name", "in", ("b",))):
+        wanted = bench.ask(scanned(bench, columns, [predicate], 3))
+        assert wanted is not None
+        found = bench.answered(wanted, cached, rows)
+        assert found is not None
+        true = bench.fetched(bench.island(f"SELECT t.id AS id FROM left AS t WHERE t.{_written(predicate)}"))
+        assert found.num_rows == min(3, true.num_rows)
+        assert set(found.column("id").to_pylist()) <= set(true.column("id").to_pylist())
+    keys = Predicate("number", "in", tuple(range(MOST_KEYS + 1)))
+    assert bench.ask(scanned(bench, columns, [keys])) is None
+
+
+def _written(predicate: Predicate) -> str:
+    return to_expression(predicate).sql("duckdb").partition(".")[2]
+
+
 def test_keys_narrow_what_is_wanted_and_are_never_required(bench: Bench) -> None:
     island = bench.island("SELECT t.id AS id, t.name AS name, t.number AS number FROM left AS t WHERE t.id > 5")
     every, some = bench.ask(island), bench.ask(island, Predicate("number", "in", (1, 2, 5)))
@@ -223,7 +247,7 @@ def test_keys_narrow_what_is_wanted_and_are_never_required(bench: Bench) -> None
     assert some.own.loose  # the join tests the keys again: a source may send more
     assert answer(some, every.own) and answer(fewer, every.own) and answer(fewer, some.own)
     assert answer(every, some.own) is None
-    many = bench.ask(island, Predicate("number", "in", tuple(range(20_000))))
+    many = bench.ask(island, Predicate("number", "in", tuple(range(MOST_KEYS + 1))))
     assert many is not None and many.own is not None
     assert answer(many, every.own) and answer(many, many.own)
     assert answer(every, many.own) is None and answer(fewer, many.own) is None
