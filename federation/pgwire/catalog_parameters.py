@@ -25,14 +25,17 @@ def catalog_parameter_types(tree: exp.Query, known: Sequence[int]) -> list[int]:
 
 
 def _type_of(parameter: exp.Parameter) -> int:
-    around = parameter.parent
+    operand: exp.Expr = parameter
+    while isinstance(operand.parent, exp.Paren):
+        operand = operand.parent
+    around = operand.parent
     if isinstance(around, exp.Cast):
         return _named(around.to)
     if isinstance(around, exp.Limit | exp.Offset):
         return INT8
     if isinstance(around, exp.Any):
         return ARRAYS[_compared(around)]
-    return _compared(parameter)
+    return _compared(operand)
 
 
 def _compared(operand: exp.Expr) -> int:

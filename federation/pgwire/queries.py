@@ -53,6 +53,11 @@ class Queries:
         self._overlay: tuple[Engine, Overlay] | None = None
         self._kept: dict[tuple[str, bool], KeptAnswer] = {}
 
+    def warm(self) -> None:
+        """Make what the first query would else wait for."""
+        with self._engines.lease() as engine:
+            self._overlay_of(engine)
+
     def open(self, session: Session, asked: Asked, cancel: CancelToken) -> Answer:
         """Start a query; it holds its engine until it is closed. Raises what is wrong with it."""
         tree = asked.tree()

@@ -78,6 +78,7 @@ class PgServer:
 
     def start(self) -> None:
         """Answer from now on."""
+        threading.Thread(target=self._queries.warm, name="postgres-warm", daemon=True).start()
         threading.Thread(target=self._accept, name="postgres-accept", daemon=True).start()
 
     def drain(self) -> None:

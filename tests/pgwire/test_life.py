@@ -12,13 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.http.running import run, wait_for, write_sample
+from tests.http.running import ROWS, run, wait_for, write_sample
 from tests.pgwire.raw import Raw, errors, kinds, query, rows, startup
 from tests.pgwire.running import Postgres, start_face
 from tests.pgwire.test_authentication import PASSWORD, catalog, certificate, guarded, token  # noqa: F401 -- fixtures
 from tests.servers import Server
 
-SLOW = "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b"
+SLOW = "SELECT count(*) FROM f.numbers a, f.numbers b, f.numbers c WHERE a.x + b.x < c.x"
+LARGE = "SELECT *, name, name, name FROM f.numbers"  # more than the buffers of sockets hold
 
 
 def running(face: Postgres, sql: str = SLOW) -> list[dict[str, object]]:
@@ -96,9 +97,11 @@ def test_cancelling_reaches_the_source(postgres_server: Server, tmp_path: Path) 
     uri = postgres_server.create_database("pgwire_cancel")
     (tmp_path / "federation.toml").write_text(f"[sources.pg]\nadapter = 'postgres'\nuri = '{uri}'\n")
     slow = "SELECT * FROM query('pg', 'SELECT pg_sleep(60)::text')"
-    busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60)%'"
+    busy += " AND pid <> pg_backend_pid()"
     with start_face(tmp_path) as face, Raw(face.port) as client:
-        client.log_in().send(query(slow))
+        client.log_in().ask(query("SET dialect = 'duckdb'"))
+        client.send(query(slow))
         wait_for(lambda: postgres_server.run(busy).strip() != "0")
         with Raw(face.port) as other:
             other.send(struct.pack("!II", 16, 80877102) + client.key)
@@ -206,13 +209,15 @@ def test_idle_sessions_end_with_the_server(own: Path) -> None:
 
 
 def test_queries_may_end_before_the_server(own: Path) -> None:
-    with start_face(own, "--drain", "30s") as face:
+    with start_face(own, "--drain", "60s") as face:
         client = Raw(face.port).log_in()
-        client.send(query("SELECT count(*) FROM generate_series(1, 3000000000)"))
-        wait_for(lambda: running(face, "SELECT count(*) FROM generate_series(1, 3000000000)"))
+        client.send(query(LARGE))
+        client.read()
+        assert running(face, LARGE)
         face.http.signal(signal.SIGTERM)
         found = client.rest()
-        assert rows(found) == [["3000000000"]]
+        assert kinds(found).count("D") == ROWS
+        assert [each.kind for each in found[-3:]] == ["C", "Z", "E"]
         assert errors(found) == ["57P01"]
 
 

@@ -300,3 +300,52 @@ def test_explain(face: Postgres) -> None:
         assert any("f.small" in str(line) for line in plan)
         analyzed = rows(client.ask(query("EXPLAIN (ANALYZE) SELECT * FROM f.small")))
         assert "rows=2" in str(analyzed[0])
+
+
+# --- names and dialects -----------------------------------------------------------------------------------------------
+
+
+def test_names(face: Postgres) -> None:
+    with Raw(face.port) as client:
+        client.log_in(database="warehouse")
+        assert rows(client.ask(query("SELECT a FROM warehouse.f.small ORDER BY a"))) == [["1"], ["2"]]
+        assert rows(client.ask(query('SELECT a FROM "f.main".small ORDER BY a'))) == [["1"], ["2"]]
+        assert errors(client.ask(query("SELECT a FROM other.f.small"))) == ["3F000"]
+        client.ask(query('SET search_path = lite, "f"'))
+        assert rows(client.ask(query("WITH late AS (SELECT 1) SELECT a FROM small, late ORDER BY a"))) == [["1"], ["2"]]
+        client.ask(query("SET search_path = lite"))
+        failed = client.ask(query("SELECT a FROM small"))
+        assert errors(failed) == ["42P01"]
+        assert failed[0].fields()["P"] == "15"
+        client.ask(query("SET search_path = public"))
+        assert rows(client.ask(query("SELECT a FROM small ORDER BY a"))) == [["1"], ["2"]]  # there is but one
+
+
+def test_the_dialect(face: Postgres) -> None:
+    with Raw(face.port) as client:
+        assert rows(client.log_in().ask(query("SELECT 7 / 2"))) == [["3"]]
+        client.ask(parse("SELECT 7 / 2", "postgres"), SYNC)
+        client.ask(query("SET dialect = 'duckdb'"))
+        assert rows(client.ask(query("SELECT 7 / 2"))) == [["3.5"]]
+        assert rows(client.ask(bind(statement="postgres"), execute(), SYNC)) == [["3"]]  # as it was read
+        assert rows(client.ask(query("SELECT count(*) FROM range(5)"))) == [["5"]]
+        client.ask(query("RESET dialect"))
+        assert errors(client.ask(query("SELECT * FROM range(5)"))) == ["42883"]
+
+
+def test_the_catalog(face: Postgres) -> None:
+    with Raw(face.port) as client:
+        client.log_in(user="ada", database="warehouse")
+        found = client.ask(query("SELECT current_user, current_database(), current_setting('TimeZone')"))
+        assert rows(found) == [["ada", "warehouse", "UTC"]]
+        by_name = parse("SELECT oid, relname FROM pg_class WHERE relname = $1")
+        found = client.ask(by_name, describe("S"), bind(b"small"), execute(), SYNC)
+        ((number, name),) = rows(found)
+        assert name == "small"
+        assert number is not None
+        by_number = parse("SELECT relname FROM pg_catalog.pg_class c WHERE c.oid = ANY($1)")
+        found = client.ask(by_number, describe("S"), bind(f"{{{number}}}".encode()), execute(), SYNC)
+        assert oids(found) == [1028]
+        assert rows(found) == [["small"]]
+        assert errors(client.ask(query("SELECT nothing FROM pg_class"))) == ["42703"]
+        assert errors(client.ask(query("SELECT 'nothing'::regclass"))) == ["42P01"]
