@@ -19,7 +19,7 @@ from federation.pgwire.session import NoTransaction, Session
 
 ACTIVE = warning("25001", "there is already a transaction in progress")
 NONE = warning("25P01", "there is no transaction in progress")
-_SETTINGS = {"isolation": "isolation", "read_only": "read_only", "deferrable": "deferrable"}
+NO_SNAPSHOT = warning("01000", "the statements of a transaction do not share a snapshot here")
 
 
 def begin(session: Session, statement: Begin) -> str:
@@ -44,6 +44,8 @@ def set_transaction(session: Session, statement: SetTransaction) -> str:
 def _set_modes(session: Session, modes: Mapping[str, str | bool], prefix: str, *, local: bool) -> None:
     for mode, value in modes.items():
         text = value if isinstance(value, str) else "on" if value else "off"
+        if text in ("repeatable read", "serializable"):
+            session.tell(NO_SNAPSHOT)
         session.settings.set(f"{prefix}_{mode}", text, local=local)
 
 
