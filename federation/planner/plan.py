@@ -11,11 +11,13 @@ from catalog.model import CatalogTable
 from federation.planner import filters
 from federation.planner.common_fragments import FragmentMerger
 from federation.planner.costs import Costs
+from federation.planner.eager_aggregation import aggregate_eagerly
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import Note, Plan
 from federation.planner.optimizations import ALL, Optimization, Optimizations
 from federation.planner.rewrites import rewrite
+from federation.planner.rewriting import Context
 from federation.planner.runtime_filters import RuntimeFilterPlacer
 from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
@@ -25,6 +27,7 @@ WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
 WORTH_MOVING = 2.3  # and to move more data
 LOCAL_BYTES_PER_SECOND = 1e9
 _HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
+_NOT_EAGER = frozenset({Optimization.EAGER_AGGREGATION})
 _LESS = (
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN}),
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN, Optimization.JOIN_PUSHDOWN}),
@@ -71,10 +74,14 @@ def _quickest(
     """The plan that pushes all it may, unless its sources are expected to take longer than fetching and computing."""
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
+    sources = {each.source.name for each in tables.values()}
+    eager = optimizations.on(Optimization.EAGER_AGGREGATION, *sources) and aggregate_eagerly(
+        query, Context(tables, describer, query.find(exp.Collate) is not None, statistics=costs.statistics)
+    )
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
     if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not hash_joined(kept):
         return best
-    for less in _LESS:
+    for less in (_NOT_EAGER, *_LESS) if eager else _LESS:
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from adapters.base import TableStatistics
 from adapters.errors import Error
 from catalog.model import CatalogTable
 from federation.planner import filters
@@ -24,6 +25,7 @@ class Context:
     tables: Mapping[str, CatalogTable]
     describer: Describer
     collated: bool = False
+    statistics: Callable[[CatalogTable], TableStatistics] = lambda _: TableStatistics()
     notes: list[Note] = field(default_factory=list)
 
     def base(self, relation: exp.Expr | None) -> CatalogTable | None:

@@ -33,7 +33,7 @@ def _mean(column: exp.Column) -> exp.Expr:
 
 
 #: How the parts of an aggregate are put together.
-_FINAL: dict[type[exp.Expr], Callable[[exp.Column], exp.Expr]] = {
+FINAL: dict[type[exp.Expr], Callable[[exp.Column], exp.Expr]] = {
     exp.Sum: lambda column: exp.Sum(this=column),
     exp.Count: lambda column: exp.cast(exp.Sum(this=column), "BIGINT"),
     exp.Avg: _mean,
@@ -98,7 +98,7 @@ def _take_apart(select: exp.Select, branches: Sequence[exp.Query], root: exp.Que
     final = _final(split.inner, partial, over)
     if context.describe(final) != context.describe(split.inner):
         return
-    _finish(select, split, final, above)
+    finish(select, split, final, above)
 
 
 def _exact(split: AggregationSplit, context: Context) -> bool:
@@ -117,22 +117,25 @@ def _exact(split: AggregationSplit, context: Context) -> bool:
 def _adds_up(aggregate: exp.Expr, inner: exp.Select, context: Context) -> bool:
     if isinstance(aggregate, exp.Filter):
         return filters.plain(aggregate.expression.this) and _adds_up(aggregate.this, inner, context)
-    if type(aggregate) not in _FINAL or aggregate.expressions:
+    if type(aggregate) not in FINAL or aggregate.expressions:
         return False
     operand = aggregate.this
     if isinstance(aggregate, exp.Count) and isinstance(operand, exp.Star):
         return not any(operand.args.values())
     if operand is None or isinstance(operand, (exp.Distinct, exp.Order)) or not filters.plain(operand):
         return False
-    return not isinstance(aggregate, (exp.Sum, exp.Avg)) or _sums_exactly(operand, inner, context)
+    return not isinstance(aggregate, (exp.Sum, exp.Avg)) or _operand_sums_exactly(operand, inner, context)
 
 
-def _sums_exactly(operand: exp.Expr, inner: exp.Select, context: Context) -> bool:
-    """Whether no part of a sum can be out of range where the whole is not, and the order does not matter."""
+def _operand_sums_exactly(operand: exp.Expr, inner: exp.Select, context: Context) -> bool:
     source = exp.Select(expressions=[exp.alias_(operand.copy(), "x")])
     source.set("from_", inner.args["from_"].copy())
     described = context.describe(source)
-    type_ = described[0][1] if described else ""
+    return sums_exactly(described[0][1] if described else "")
+
+
+def sums_exactly(type_: str) -> bool:
+    """Whether the order of a sum of values of this DuckDB type does not matter, and no part of it is out of range."""
     decimal = _DECIMAL.fullmatch(type_)
     return integer(type_) or type_ == "BOOLEAN" or (decimal is not None and int(decimal[1]) <= _MAX_DIGITS)
 
@@ -140,7 +143,7 @@ def _sums_exactly(operand: exp.Expr, inner: exp.Select, context: Context) -> boo
 def _over_branch(inner: exp.Select, branch: exp.Query, alias: str, columns: Mapping[str, exp.Expr]) -> exp.Select:
     """The groups and aggregates of one branch; `columns` says what the columns of the union are in it."""
     made = inner.copy()
-    made.set("expressions", [part for each in made.expressions for part in _parts(each)])
+    made.set("expressions", [part for each in made.expressions for part in parts(each)])
     query = branch.this if isinstance(branch, exp.Subquery) else branch
     relation = exp.Subquery(this=query.copy(), alias=exp.TableAlias(this=exp.to_identifier(alias)))
     made.set("from_", None)
@@ -150,8 +153,8 @@ def _over_branch(inner: exp.Select, branch: exp.Query, alias: str, columns: Mapp
     return made
 
 
-def _parts(item: exp.Expr) -> list[exp.Expr]:
-    """What a branch computes for an aggregate."""
+def parts(item: exp.Expr) -> list[exp.Expr]:
+    """What is computed of some of the rows for an aggregate."""
     mean = item.find(exp.Avg)
     if mean is None:
         return [item]
@@ -177,7 +180,7 @@ def _final(inner: exp.Select, parts: Sequence[exp.Select], alias: str) -> exp.Se
             items.append(exp.alias_(column.copy(), each.alias, quoted=True))
         else:
             aggregate = each.this.this if isinstance(each.this, exp.Filter) else each.this
-            items.append(exp.alias_(_FINAL[type(aggregate)](column), each.alias, quoted=True))
+            items.append(exp.alias_(FINAL[type(aggregate)](column), each.alias, quoted=True))
     made = exp.Select(expressions=items)
     made.set("from_", exp.From(this=exp.Subquery(this=union, alias=exp.TableAlias(this=exp.to_identifier(alias)))))
     if keys:
@@ -185,7 +188,8 @@ def _final(inner: exp.Select, parts: Sequence[exp.Select], alias: str) -> exp.Se
     return made
 
 
-def _finish(select: exp.Select, split: AggregationSplit, final: exp.Select, alias: str) -> None:
+def finish(select: exp.Select, split: AggregationSplit, final: exp.Select, alias: str) -> None:
+    """Make `select` the outer part of the split over `final`, which has the columns of the inner one."""
     relation = exp.Subquery(this=final)
     split.finish(select, relation)
     given = relation.alias

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from federation import execute
-from federation.planner import keys, plan, reductions
+from federation.planner import eager_aggregation, keys, plan, reductions
 from federation.planner.optimizations import Optimization
 
 ALL = "all"  # in place of the names: pushdown off
@@ -27,6 +27,7 @@ FORCED: Mapping[str, Mapping[tuple[ModuleType, str], float]] = {
     "members": _EVERY_FILTER,
     "ranges": {**_EVERY_FILTER, (keys, "MEMBERS"): 1, (keys, "ARRAY_MEMBERS"): 1},
     "overflow": {**_EVERY_FILTER, (execute, "KEPT_BYTES"): 0},  # no stage with rows is kept
+    "groups": {(eager_aggregation, "USEFUL"): 1.0, (eager_aggregation, "LEAST_ROWS"): 0.0},
     "alternatives": {
         (plan, "WEIGHED_SECONDS"): 0.0,
         (plan, "WORTH_MOVING"): 1e-9,
