@@ -19,7 +19,7 @@ from tests.servers import Server
 
 QUERIES = 140
 QUERIES_SLOW = 20_000
-PER_QUERY = 3  # settings for each query
+PER_QUERY = 4  # settings for each query
 SHOWN = 3
 #: TPC-H's queries with joins over several tables, and with subqueries of every kind
 QUICK = ("q05", "q17", "q20", "q21")

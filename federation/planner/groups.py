@@ -11,6 +11,7 @@ from adapters.sql.expressions import quoted_column
 from adapters.sql.queries import PushedPredicate, table_scope, translate_conjunct
 from catalog.model import CatalogTable, Source
 from federation.planner import filters
+from federation.planner.computed_columns import Computed, compute, restore
 from federation.planner.fragments import Fragments
 from federation.planner.nodes import Note
 from federation.planner.optimizations import Optimization
@@ -183,10 +184,11 @@ class GroupPlacer:
         for join in select.args.get("joins") or []:
             if any(join.this is table for table, _ in group.left):
                 join.set("on", None)  # it goes with the group
+        computed = self._computed(select, group)
         needed = {table.alias: columns_of(select, table.alias) for table in group.tables}
         single = len(group.tables) == 1
         names = {(a, c): c if single else f"{a}_{c}" for a, columns in needed.items() for c in columns}
-        inner = _island(group, names)
+        inner = _island(group, names, computed)
         if head is not None and self._on(Optimization.TOPN_PUSHDOWN, group.source):
             try:
                 self._send(select, group, _with_head(inner, head), names)
@@ -199,7 +201,23 @@ class GroupPlacer:
         except Declined:
             if not single:
                 raise
+            restore(select, computed)
             _give_back(select, group)
+
+    def _computed(self, select: exp.Select, group: Group) -> Computed:
+        """What the source is to compute; the SELECT has columns in its place."""
+        if group.extended or not self._on(Optimization.COMPUTED_COLUMNS, group.source):
+            return {}
+        computed = compute(select, {table.alias for table in group.inner})
+        try:
+            if computed:
+                names = {(alias, name): f"c{n}" for n, (alias, name) in enumerate(computed)}
+                self.fragments.translate(group.source, _island(group, names, computed))
+        except Declined:
+            restore(select, computed)
+            return {}
+        group.notes += [Note(each.sql("duckdb"), "pushed", Reason.EXACT) for each in computed.values()]
+        return computed
 
     def _send(self, select: exp.Select, group: Group, inner: exp.Select, names: dict[tuple[str, str], str]) -> None:
         translated = self.fragments.translate(group.source, inner)
@@ -230,10 +248,11 @@ def columns_of(select: exp.Select, alias: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _island(group: Group, names: dict[tuple[str, str], str]) -> exp.Select:
+def _island(group: Group, names: dict[tuple[str, str], str], computed: Computed) -> exp.Select:
     """The group as a query of its own, in DuckDB's dialect and without its conditions."""
     items: list[exp.Expr] = [
-        exp.alias_(quoted_column(name, alias), out, quoted=True) for (alias, name), out in names.items()
+        exp.alias_(computed.get((alias, name), quoted_column(name, alias)).copy(), out, quoted=True)
+        for (alias, name), out in names.items()
     ]
     made = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "one", quoted=True)])
     first, *others = group.inner

@@ -27,6 +27,7 @@ class Optimization(enum.StrEnum):
     IMPLIED_FILTERS = "implied_filters"
     SHARD_PRUNING = "shard_pruning"
     UNION_AGGREGATION = "union_aggregation"
+    COMPUTED_COLUMNS = "computed_columns"
     EAGER_AGGREGATION = "eager_aggregation"
     RUNTIME_FILTERS = "runtime_filters"
     COMMON_FRAGMENTS = "common_fragments"

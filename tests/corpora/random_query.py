@@ -47,6 +47,8 @@ class QueryGenerator:
         roll = rng.random()
         if kinds is None and depth > 0 and roll < 0.15:
             return self._set_operation(depth)
+        if kinds is None and roll < 0.22:
+            return self._aggregated_join()
         if kinds is None and roll < 0.4:
             return self._grouped(depth, shown=shown)
         return self._plain(depth, shown=shown, kinds=kinds)
@@ -99,6 +101,35 @@ class QueryGenerator:
         if rng.random() < 0.2:
             sql += f" HAVING {self._having(joined.scope, keys)}"
         return sql, tuple(kind for _, kind in picked)
+
+    def _aggregated_join(self) -> Body:
+        """Joined tables, and aggregates of bare columns of one of them, which may come before the join."""
+        rng = self._rng
+        names = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=rng.choice((2, 2, 3)))
+        scopes = []
+        for name in names:
+            alias = self._alias()
+            scopes.append((f"{name} AS {alias}", Rel("", alias, base_columns(name)).renamed(alias)))
+        conjuncts = []
+        for number, (_, columns) in enumerate(scopes[1:], 1):
+            before = [column for _, each in scopes[:number] for column in each]
+            pairs = [(a, b) for a in before for b in columns if a.base == b.base and a.kind in SHOWN]
+            one, other = rng.choice([pair for pair in pairs if pair[0].base == "k"] if rng.random() < 0.6 else pairs)
+            conjuncts.append(f"{one.sql} = {other.sql}")
+        scope = [column for _, columns in scopes for column in columns]
+        conjuncts += [Expressions(rng, scope).predicate(1) for _ in range(rng.choice((0, 0, 1)))]
+        about = rng.choice(scopes)[1]
+        keys = [column for column in some(rng, scope, 0, 2) if column.kind in SHOWN]
+        picked = [(key.sql, key.kind) for key in keys]
+        for column in [rng.choice(about) for _ in range(rng.randint(1, 3))]:
+            number_like = column.kind in NUMBERS
+            name = rng.choice(["sum", "sum", "count", "min", "max"] if number_like else ["count", "min", "max"])
+            picked.append((f"{name}({column.sql})", Kind.INT if name == "count" else column.kind))
+        picked.append(("count(*)", Kind.INT))
+        items = ", ".join(f"{text} AS c{n}" for n, (text, _) in enumerate(picked, 1))
+        sql = f"SELECT {items} FROM {', '.join(text for text, _ in scopes)} WHERE {' AND '.join(conjuncts)}"
+        group = f" GROUP BY {', '.join(key.sql for key in keys)}" if keys else ""
+        return sql + group, tuple(kind for _, kind in picked)
 
     def _having(self, scope: Sequence[Col], keys: Sequence[Col]) -> str:
         rng = self._rng
