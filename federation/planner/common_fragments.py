@@ -157,7 +157,8 @@ def _asked(fragment: Fragment) -> _Asked:
         return _Asked((fragment.table, frozenset(fragment.predicates), fragment.limit), frozenset())
     assert isinstance(fragment, RemoteQuery)
     query, _ = _renamed(fragment.translated.query)
-    if not isinstance(query, exp.Select) or query.is_star or any(query.args.get(key) for key in _FIXED):
+    same = len(query.selects) == len(fragment.query.selects) and not query.is_star
+    if not isinstance(query, exp.Select) or not same or any(query.args.get(key) for key in _FIXED):
         return _Asked((query.sql(),), frozenset())
     columns = frozenset(each.unalias().sql() for each in query.selects)
     grouped = query.args.get("group") is not None
@@ -216,20 +217,23 @@ def _keys(found: Sequence[RuntimeFilter]) -> set[RuntimeFilter]:
 def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | None:
     """Add the columns that the other one asks for besides; what all of its columns are called here, or None if the
     adapter declines."""
-    (mine, aliases), (theirs, _) = _renamed(fragment.translated.query), _renamed(other.translated.query)
+    (mine, aliases), (theirs, others) = _renamed(fragment.translated.query), _renamed(other.translated.query)
     if mine == theirs:
         return dict(zip(other.schema.names, fragment.schema.names, strict=True))
-    query = fragment.translated.query.copy()
+    their_aliases = {old: aliases[new] for new, old in others.items() if new in aliases}
+    original, query = fragment.query.copy(), fragment.translated.query.copy()
     known = {each.unalias().sql(): each.alias_or_name for each in mine.selects}
     names: dict[str, str] = {}
     outputs, fields = list(fragment.translated.outputs), list(fragment.wanted)
-    for item, output, field in zip(theirs.selects, other.translated.outputs, other.wanted, strict=True):
+    columns = zip(theirs.selects, other.query.selects, other.translated.outputs, other.wanted, strict=True)
+    for item, written, output, field in columns:
         name = known.get(item.unalias().sql())
         if name is None:
             name = next(_free(field.name, [each.name for each in fields]))
-            added = item.unalias().copy()
-            _rename(added, aliases)
-            query.append("expressions", exp.alias_(added, name, quoted=True))
+            for whole, part, renaming in ((query, item, aliases), (original, written, their_aliases)):
+                added = exp.alias_(part.unalias().copy(), name, quoted=True)
+                _rename(added, renaming)
+                whole.append("expressions", added)
             outputs.append(replace(output, name=name, stored=None))
             fields.append(field.with_name(name))
         names[field.name] = name
@@ -244,7 +248,7 @@ def _widen_query(fragment: RemoteQuery, other: RemoteQuery) -> dict[str, str] | 
             fragment.scan.close()
         fragment.scan, fragment.schema = scan, scan.schema
         fragment.asked, fragment.wanted = query, wanted
-        fragment.translated = Translated(query, tuple(outputs))
+        fragment.query, fragment.translated = original, Translated(query, tuple(outputs))
         fragment.cost, fragment.expected = (
             max(pair, key=lambda each: each.bytes or 0.0)
             for pair in ((fragment.cost, other.cost), (fragment.expected, other.expected))

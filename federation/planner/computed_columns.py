@@ -55,5 +55,5 @@ def _computed_of(column: exp.Column) -> exp.Expr | None:
         numbers = all(isinstance(each, exp.Literal) and each.this.isdigit() for each in bounds)
         return node if numbers and node.args.get("length") is not None else None
     if isinstance(node, exp.Like) and column.arg_key == "this":
-        return node if isinstance(node.expression, exp.Literal) else None
+        return node if isinstance(node.expression, exp.Literal) and not isinstance(node.parent, exp.Escape) else None
     return None

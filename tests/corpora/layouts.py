@@ -44,6 +44,7 @@ class Federated:
     def actual(self, sql: str, *, pushdown: bool = True, setting: Setting | None = None) -> Answer:
         """What the federation answers; raises adapters.errors.Error."""
         setting = setting or (ON if pushdown else OFF)
+        self.engine._known_plans.forget()  # none of them was forced as this one is
         with setting.forced(), self.engine.query(sql, options=setting.options) as result:
             rows = [row for batch in result.batches() for row in _rows(batch)]
             return Answer(tuple(result.types), rows)

@@ -46,6 +46,8 @@ def engine(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) ->
         ("substr(t.{0}, 2, m.w)", ["{0}"]),
         ("substr(t.{0}, 2)", ["{0}"]),
         ("t.{0} LIKE chr(97) || '%'", ["{0}"]),
+        ("t.{0} LIKE '%!%' ESCAPE '!'", ["{0}"]),
+        ("NOT t.{0} LIKE 'a%'", ["{0}_like"]),
     ],
 )
 @pytest.mark.parametrize("column", ["s", "v", "c"])
