@@ -85,7 +85,7 @@ _SHOWN = {
     **{"float8": "double precision", "time": "time without time zone", "timetz": "time with time zone"},
     **{"timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone", "bpchar": "character"},
 }
-_WIDER = (("timestamptz", "timestamp"), ("timestamptz", "date"), ("timestamp", "date"), ("interval", "time"))
+_WIDER = (("timestamptz", "timestamp"), ("timestamptz", "date"), ("timestamp", "date"), ("jsonb", "json"))
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _ARRAY = re.compile(r"\[\d*\]$")
 
@@ -210,15 +210,9 @@ def wider(one: Kind, other: Kind) -> Kind | None:
         return _wider_number(one, other)
     if all(name in TEXTS for name in names):
         return TEXT
-    for wide, narrow in (
-        ("timestamptz", "timestamp"),
-        ("timestamptz", "date"),
-        ("timestamp", "date"),
-        ("jsonb", "json"),
-    ):
-        if set(names) == {wide, narrow}:
-            return Kind(wide)
-    return one if one.name == other.name else None
+    if one.name == other.name:
+        return one
+    return next((Kind(wide) for wide, narrow in _WIDER if {wide, narrow} == set(names)), None)
 
 
 def _wider_number(one: Kind, other: Kind) -> Kind:
