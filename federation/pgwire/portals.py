@@ -40,12 +40,12 @@ class Portal:
         self.formats = formats
         self.held = held
         self.cancel = CancelToken()
-        self.done = False  # every row was taken, or it failed
         self.position = 0  # rows that were taken
         self._open_answer = open_answer
         self._answer: Answer | None = None
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._rest: pa.RecordBatch | None = None
+        self._failed = False
 
     def columns(self) -> Columns:
         """Raises what is wrong with the statement."""
@@ -62,26 +62,24 @@ class Portal:
         return self.parsed.tag
 
     def take(self, most: int | None) -> Iterator[pa.RecordBatch]:
-        """The next rows, up to so many, in batches. What fails leaves a portal that cannot go on."""
-        if self.done:
-            return
+        """The next rows, up to so many, in batches. A portal whose rows were not all taken by whoever asked for them
+        has lost some, and raises PortalFailed from then on."""
+        if self._failed:
+            raise PortalFailed("the cursor has failed", hint="declare it anew")
+        self._failed = True
         self._opened()
         left = most
-        while left is None or left > 0:
-            batch = self._next()
-            if batch is None:
-                return
+        while (left is None or left > 0) and (batch := self._next()) is not None:
             part = batch.slice(0, BATCH_ROWS if left is None else min(left, BATCH_ROWS))
             self._rest = batch.slice(part.num_rows) if part.num_rows < batch.num_rows else None
             if left is not None:
                 left -= part.num_rows
             self.position += part.num_rows
             yield part
+        self._failed = False
 
     def _opened(self) -> Answer:
         if self._answer is None:
-            if self.done:
-                raise PortalFailed("the portal cannot be run")
             self._answer = self._open_answer(self.cancel)
             self._batches = self._answer.batches()
         return self._answer
@@ -89,17 +87,8 @@ class Portal:
     def _next(self) -> pa.RecordBatch | None:
         if self._rest is not None:
             return self._rest
-        try:
-            while (batch := next(self._batches, None)) is not None:
-                if batch.num_rows:
-                    return batch
-        except BaseException:
-            self.done = True
-            raise
-        self.done = True
-        return None
+        return next((batch for batch in self._batches if batch.num_rows), None)
 
     def close(self) -> None:
-        self.done = True
         if self._answer is not None:
             self._answer.close()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from adapters.errors import NotSupportedError, ProgrammingError
+from federation.pgwire.encoding.time_zones import find_zone
 
 SERVER_VERSION = "15.8"
 SERVER_VERSION_NUMBER = "150008"
@@ -116,14 +116,16 @@ def _encoding(name: str, value: str) -> str:
     return "UTF8"
 
 
-def _zone(name: str, value: str) -> str:
+def _zone(_: str, value: str) -> str:
+    """A number is hours east of UTC, where the sign of PostgreSQL's own names of zones says how far west."""
     text = value.strip()
-    if text.lower() in ("utc", "gmt", "z", "zulu", "0", "+0", "-0", "+00", "+00:00"):
+    hours = re.fullmatch(r"([+-]?)(\d{1,2})", text)
+    if hours is not None and int(hours[2]):
+        signs = "-+" if hours[1] == "-" else "+-"
+        return f"<{signs[0]}{int(hours[2]):02}>{signs[1]}{int(hours[2]):02}"
+    if hours is not None or text.lower() in ("utc", "gmt", "z", "zulu"):
         return "UTC"
-    try:
-        ZoneInfo(text)
-    except (ValueError, OSError, LookupError):
-        raise _invalid(name, value, "a name such as Europe/Berlin, or UTC") from None
+    find_zone(text)
     return text
 
 

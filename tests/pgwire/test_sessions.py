@@ -272,6 +272,31 @@ def test_a_cursor_with_hold_outlives_its_transaction(face: Postgres) -> None:
         assert errors(client.ask(query("FETCH c"))) == ["34000"]
 
 
+def test_a_cursor_that_has_failed_does_not_look_like_one_at_its_end(face: Postgres) -> None:
+    with Raw(face.port) as client:
+        client.log_in().ask(query("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT * FROM lite.late; COMMIT"))
+        assert errors(client.ask(query("FETCH ALL FROM c"))) == ["22P02"]
+        for again in ("FETCH 1 FROM c", "FETCH ALL FROM c", "MOVE ALL FROM c"):
+            assert errors(client.ask(query(again))) == ["55000"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "noon"),
+    [
+        ("'Europe/Berlin'", "Europe/Berlin", "2024-01-01 13:00:00+01"),
+        ("-7", "<-07>+07", "2024-01-01 05:00:00-07"),
+        ("'GMT+02:00'", "GMT+02:00", "2024-01-01 10:00:00-02"),
+        ("'utc'", "UTC", "2024-01-01 12:00:00+00"),
+    ],
+)
+def test_time_zones(face: Postgres, zone: str, shown: str, noon: str) -> None:
+    with Raw(face.port) as client:
+        client.log_in().ask(query("PREPARE p AS SELECT TIMESTAMPTZ '2024-01-01 12:00:00+00'"))
+        assert rows(client.ask(query(f"SET TIME ZONE {zone}; SHOW TIME ZONE"))) == [[shown]]
+        assert rows(client.ask(query("EXECUTE p"))) == [[noon]]
+        assert errors(client.ask(query("SET TIME ZONE 'Nowhere/At_All'"))) == ["22023"]
+
+
 def test_prepared_in_sql(face: Postgres) -> None:
     with Raw(face.port) as client:
         client.log_in().ask(query("PREPARE p (int) AS SELECT $1 + 1 AS a"))
