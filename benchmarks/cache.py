@@ -27,7 +27,7 @@ from federation.engine import Engine
 from tests.servers import run_sql, start_postgres
 
 TABLE = """
-CREATE TABLE facts AS SELECT i AS id, i % 1000 AS k, (i / 100.0)::numeric(18,2) AS amount, 'name ' || i % 5000 AS name
+CREATE TABLE facts AS SELECT i AS id, i % 1000 AS k, i / 8.0::double precision AS amount, 'name ' || i % 5000 AS name
 FROM generate_series(1, {rows}) AS i;
 ALTER TABLE facts ADD PRIMARY KEY (id); ANALYZE facts;
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.world import source
 from tests.servers import Server, run_sql
 
-SETTINGS = '[settings]\ncache_directory = "{}"\nmetadata_ttl = "0s"\n'
+SETTINGS = '[settings]\ncache_directory = "{}"\nmetadata_ttl = "{}"\n'
 POLICY = {"ttl": "10s", "stale_if_error": "1h"}
 SMALL = "SELECT id, name FROM far.small ORDER BY id"
 JOINED = "SELECT s.name, count(*) FROM far.small AS s JOIN near.other AS o ON o.id = s.id GROUP BY s.name ORDER BY 1"
@@ -39,13 +40,33 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
     made.stop()
 
 
-@pytest.fixture
-def engine(proxy: Proxy, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
+@contextmanager
+def opened(proxy: Proxy, clock: Clock, folder: Path, metadata_ttl: str) -> Iterator[Engine]:
     kind = "postgres" if proxy.uri.startswith("postgresql:") else "mysql"
     far = source("far", kind, uri=proxy.uri, cache=POLICY)
     near = '[sources.near]\nadapter = "memory"\ntables = { other = [{ id = 1 }, { id = 2 }, { id = 2 }] }\n'
-    with engine_of(tmp_path, clock, SETTINGS.format(tmp_path / "cache") + far + near) as opened:
-        yield opened
+    with engine_of(folder, clock, SETTINGS.format(folder / "cache", metadata_ttl) + far + near) as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(proxy: Proxy, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
+    with opened(proxy, clock, tmp_path, "0s") as found:
+        yield found
+
+
+def test_nothing_is_asked_of_a_source_whose_rows_are_fresh(proxy: Proxy, clock: Clock, tmp_path: Path) -> None:
+    """Not even what it expects: they cost next to nothing."""
+    with opened(proxy, clock, tmp_path, "1h") as engine:
+        answers = [ask(engine, SMALL), ask(engine, JOINED)]
+    with opened(proxy, clock, tmp_path, "1h") as engine:
+        engine.describe(JOINED)  # which columns there are
+        proxy.silence()
+        assert [ask(engine, SMALL, timeout=60), ask(engine, JOINED, timeout=60)] == answers
+        assert states(engine, JOINED) == ["fresh", "live"]
+        expected = {each["source"]: each["expected"] for each in engine.explain(JOINED).to_json()["fragments"]}
+        assert expected["far"]["rows"] == 2
+        assert expected["far"]["seconds"] < 1e-4
 
 
 def test_a_source_that_is_down_is_replaced_until_it_is_back(engine: Engine, proxy: Proxy, clock: Clock) -> None:
