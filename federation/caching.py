@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from cache.regions import Region
 from cache.store import MOST_BYTES, Store
 from catalog.caching import strictest, within
 from catalog.catalog import Catalog
-from catalog.model import CachePolicy, Source
+from catalog.model import CachePolicy
 from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, Picked
 from federation.fetch import Fetcher
 from federation.local import LocalSchema
@@ -76,11 +76,12 @@ class Cached:
 class FragmentCache:
     """One per engine. Thread-safe."""
 
-    def __init__(self, store: Store, containment: Containment) -> None:
+    def __init__(self, store: Store, containment: Containment, credentials: Mapping[str, str]) -> None:
+        """`credentials` has the fingerprints of the sources that are cached, by their names."""
         self.store = store
         self.containment = containment
         self._lock = threading.Lock()
-        self._credentials: dict[str, str] = {}
+        self._credentials = credentials
         self._refreshing: set[str] = set()
         self._workers: ThreadPoolExecutor | None = None
         self._closing = CancelToken()
@@ -88,12 +89,15 @@ class FragmentCache:
     @classmethod
     def of(cls, catalog: Catalog, duck: Duck, local: LocalSchema) -> FragmentCache | None:
         """None for a catalog that caches nothing."""
-        policies = [each.cache for each in catalog.sources.values()] + [each.cache for each in catalog.notes]
-        if not any(policies):
+        names = [source.name for source in catalog.sources.values() if source.cache is not None]
+        names += [note.source for note in catalog.notes if note.cache is not None and note.source in catalog.sources]
+        if not names:
             return None
         settings = catalog.settings
         store = Store(settings.cache_directory or _default_folder(), most_bytes=settings.cache_size or MOST_BYTES)
-        return cls(store, Containment(store, duck, local))
+        sources = [catalog.sources[name] for name in dict.fromkeys(names)]
+        credentials = {each.name: fingerprint(each.kind, each.options, store.salt) for each in sources}
+        return cls(store, Containment(store, duck, local), credentials)
 
     def wanted(self, fragment: Fragment, demand: Demand) -> Wanted | None:
         """None for what the catalog, or the query, does not want to be cached."""
@@ -254,14 +258,7 @@ class FragmentCache:
             assert isinstance(adapter, SupportsQuery)
             request = fragment.asked.sql(adapter.dialect.name)
         source = fragment.source
-        return FragmentKey(source.name, self._credentials_of(source), request, fragment.wanted)
-
-    def _credentials_of(self, source: Source) -> str:
-        with self._lock:
-            known = self._credentials.get(source.name)
-            if known is None:
-                known = self._credentials[source.name] = fingerprint(source.kind, source.options, self.store.salt)
-            return known
+        return FragmentKey(source.name, self._credentials[source.name], request, fragment.wanted)
 
 
 def _default_folder() -> Path:

@@ -58,11 +58,11 @@ def engine(proxy: Proxy, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
 def test_nothing_is_asked_of_a_source_whose_rows_are_fresh(proxy: Proxy, clock: Clock, tmp_path: Path) -> None:
     """Not even what it expects: they cost next to nothing."""
     with opened(proxy, clock, tmp_path, "1h") as engine:
-        answers = [ask(engine, SMALL), ask(engine, JOINED)]
+        answers = [ask(engine, JOINED), ask(engine, SMALL)]
     with opened(proxy, clock, tmp_path, "1h") as engine:
         engine.describe(JOINED)  # which columns there are
         proxy.silence()
-        assert [ask(engine, SMALL, timeout=60), ask(engine, JOINED, timeout=60)] == answers
+        assert [ask(engine, JOINED, timeout=60), ask(engine, SMALL, timeout=60)] == answers
         assert states(engine, JOINED) == ["fresh", "live"]
         expected = {each["source"]: each["expected"] for each in engine.explain(JOINED).to_json()["fragments"]}
         assert expected["far"]["rows"] == 2
