@@ -92,11 +92,6 @@ class Connection:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    @property
-    def has_input(self) -> bool:
-        """Whether a part of a message was read ahead."""
-        return bool(self._in)
-
     def read(self, kinds: bytes, most: int) -> tuple[int, bytes]:
         """The next message: its kind, one of those, and its body, of at most so many bytes."""
         self._fill(5)
