@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -238,6 +238,14 @@ class Adapter(Protocol):
 
     def close(self) -> None:
         """Close every pooled connection. Idempotent."""
+
+
+@runtime_checkable
+class SupportsManyTables(Protocol):
+    """A source that describes many tables in few round trips."""
+
+    def get_tables(self, names: Sequence[TableName]) -> Iterable[Table]:
+        """As `get_table` for each of them; one that is gone is left out."""
 
 
 @runtime_checkable

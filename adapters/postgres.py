@@ -7,9 +7,10 @@ the connection that exported it stays until the scan is closed.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +39,7 @@ from adapters.postgres_query import Fetch, blame_sql, fetches, pack, split, tabl
 from adapters.postgres_schema import (
     LIST_TABLES,
     Described,
+    describe_many_sql,
     describe_sql,
     parse_table,
     parse_tables,
@@ -55,6 +57,7 @@ from adapters.sql.scan import scan_query
 
 CONCURRENCY = 8
 _DESCRIBERS = 2
+_TABLES_AT_ONCE = 200
 _ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
 _ADVICE_KEPT, _ADVICE_KEPT_SECONDS = 1000, 60.0  # plans
 _UNBOUNDED = 1 << 30
@@ -86,7 +89,7 @@ class PostgresAdapter:
         self._readers: Pool[Session] = Pool(self._server.open, Session.close, size)
         # Apart from the readers, which may all wait for a consumer that first wants to know a table or needs a
         # snapshot.
-        self._describers: Pool[Session] = Pool(self._server.open, Session.close, _DESCRIBERS)
+        self._describers: Pool[Session] = Pool(self._server.open_for_metadata, Session.close, _DESCRIBERS)
         self._advisers: Pool[Session] = Pool(lambda: self._server.open(_ADVICE_SECONDS), Session.close, _DESCRIBERS)
         self._exporters: Pool[Session] = Pool(self._server.open, Session.close, _UNBOUNDED)
         self._described: dict[TableName, Described] = {}
@@ -99,6 +102,13 @@ class PostgresAdapter:
 
     def get_table(self, name: TableName) -> Table:
         return self._describe(name).table
+
+    def get_tables(self, names: Sequence[TableName]) -> Iterator[Table]:
+        for first in range(0, len(names), _TABLES_AT_ONCE):
+            text = self._ask(self._describers, describe_many_sql(names[first : first + _TABLES_AT_ONCE]))
+            for schema, name, found in json.loads(text):
+                if found is not None:  # not kept for planning, which goes by what `get_table` said last
+                    yield parse_table(TableName(schema, name), found).table
 
     def _describe(self, name: TableName) -> Described:
         text = self._ask(self._describers, describe_sql(name))

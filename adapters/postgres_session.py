@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -106,8 +107,13 @@ class Server:
         self._faults = faults
         self._database: AdbcDatabase | None = None
 
-    def open(self, most: float | None = None) -> Session:
-        """A session whose statements take `most` seconds, if that is less than the source's limit."""
+    def open_for_metadata(self) -> Session:
+        """A session for queries over many small catalogs: compiling one takes many times as long as running it."""
+        return self.open(more={"jit": "off"})
+
+    def open(self, most: float | None = None, more: Mapping[str, str] = MappingProxyType({})) -> Session:
+        """A session whose statements take `most` seconds, if that is less than the source's limit, and with `more`
+        settings."""
         with self._faults.connecting():
             # No lock, for this connects as well: several threads may each make one, and the last is kept.
             database = self._database or connect(_with_timeout(self._uri))
@@ -116,7 +122,7 @@ class Server:
         session = Session(connection)
         path = f"pg_catalog.set_config('search_path', pg_catalog.quote_ident({quoted(self._schema)}), false)"
         limit = min((each for each in (self._timeout, most) if each), default=0.0)
-        wanted = _SETTINGS | {"statement_timeout": str(int(limit * 1000))}
+        wanted = {**_SETTINGS, "statement_timeout": str(int(limit * 1000)), **more}
         settings = [f"pg_catalog.set_config('{key}', {quoted(value)}, false)" for key, value in wanted.items()]
         try:
             with self._faults.translated():

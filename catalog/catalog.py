@@ -11,12 +11,12 @@ Matching ignores case; where several names differ only by it, the exact one wins
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from adapters.base import Adapter, Table, TableName
-from adapters.errors import MissingDriver, SchemaNotFound, SourceUnavailable, TableNotFound
+from adapters.base import Adapter, SupportsManyTables, Table, TableName
+from adapters.errors import Error, MissingDriver, OperationalError, SchemaNotFound, SourceUnavailable, TableNotFound
 from catalog.access import Access
 from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
@@ -90,12 +90,21 @@ class Catalog:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
         return list(self._listings.get(self.sources[source]).tables)
 
-    def describe(self, source: str, table: TableName) -> CatalogTable:
-        """A table that `tables` has listed. Raises TableNotFound for one that is gone, or the source's error."""
-        found = self._try(self.sources[source], table)
-        if found is None:
-            raise TableNotFound(f"there is no table {show_name((source, table.schema, table.name))}")
-        return found
+    def describe(self, source: str, names: Sequence[TableName]) -> Iterator[tuple[TableName, CatalogTable | None]]:
+        """Tables that `tables` has listed; None for one that cannot be described. Raises the error of a source that
+        is not there any more."""
+        known = self.sources[source]
+        if isinstance(known.adapter, SupportsManyTables):
+            found = {table.name: self._noted(known, table) for table in known.adapter.get_tables(names)}
+            yield from ((name, found.get(name)) for name in names)
+            return
+        for name in names:
+            try:
+                yield name, self._try(known, name)
+            except OperationalError:
+                raise
+            except Error:
+                yield name, None
 
     def forget(self, source: str, table: TableName) -> None:
         """Ask the source again at the next use of that table: it is not what it was."""

@@ -35,6 +35,7 @@ from adapters.base import (
     ScanRequest,
     SupportsEstimate,
     SupportsLocalScan,
+    SupportsManyTables,
     SupportsNativeQuery,
     SupportsQuery,
     SupportsStatistics,
@@ -131,6 +132,15 @@ class AdapterConformance:
         assert described.name == table
         assert [(c.name, c.type) for c in described.columns] == [(f.name, f.type) for f in self.people.schema]
         assert all(isinstance(column.collation, Collation) for column in described.columns)
+
+    def test_many_tables_are_described_as_one_is(self, adapter: Adapter) -> None:
+        if not isinstance(adapter, SupportsManyTables):
+            assert not hasattr(adapter, "get_tables")
+            return
+        names = list(adapter.list_tables())
+        gone = TableName(adapter.default_schema, "no_such_table")
+        assert list(adapter.get_tables([*names, gone])) == [adapter.get_table(name) for name in names]
+        assert list(adapter.get_tables([gone])) == []
 
     @pytest.mark.parametrize("schema", [None, "no_such_schema"])
     def test_an_unknown_table_is_an_error(self, adapter: Adapter, schema: str | None) -> None:
@@ -292,6 +302,7 @@ class AdapterConformance:
             (SupportsNativeQuery, ("describe_native", "plan_native")),
             (SupportsEstimate, ("estimate",)),
             (SupportsStatistics, ("statistics",)),
+            (SupportsManyTables, ("get_tables",)),
         ):
             present = [member for member in members if hasattr(adapter, member)]
             assert present == (list(members) if isinstance(adapter, ability) else [])

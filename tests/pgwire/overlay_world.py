@@ -82,10 +82,14 @@ def tree(sql: str) -> Any:
     return parsed.tree
 
 
+def write_catalog(file: Path, uri: str) -> None:
+    file.write_text(f'[sources.shop]\nadapter = "postgres"\nuri = "{uri}"\nschema = "shop"\n')
+
+
 def worlds(uri: str, folder: Path) -> Iterator[World]:
     """The world over an empty database."""
     file = folder / "catalog.toml"
-    file.write_text(f'[sources.shop]\nadapter = "postgres"\nuri = "{uri}"\nschema = "shop"\n')
+    write_catalog(file, uri)
     with psycopg.connect(uri, autocommit=True) as database:
         database.execute(TABLES)
         database.execute("SET search_path = shop")

@@ -11,16 +11,16 @@ CREATE MACRO pg.current_role() AS getvariable('session').user;
 CREATE MACRO pg.user() AS getvariable('session').user;
 CREATE MACRO pg.version() AS getvariable('session').version;
 CREATE MACRO pg.pg_backend_pid() AS getvariable('session').pid;
-CREATE MACRO pg.current_schemas(in_implicit) AS (
-  SELECT coalesce(list(n_.nspname ORDER BY p_.place), []) FROM pg.search_path p_ JOIN pg.pg_namespace n_ USING (oid)
-  WHERE in_implicit OR NOT p_.implicit);
-CREATE MACRO pg.current_schema() AS pg.current_schemas(false)[1];
-CREATE MACRO pg.current_setting(in_name) AS coalesce(
-    (SELECT s_.setting FROM pg.pg_settings s_ WHERE lower(s_.name) = lower(in_name)),
-    error('unrecognized configuration parameter "' || in_name || '"')),
-  (in_name, in_missing) AS coalesce(
-    (SELECT s_.setting FROM pg.pg_settings s_ WHERE lower(s_.name) = lower(in_name)),
-    CASE WHEN in_missing THEN NULL ELSE error('unrecognized configuration parameter "' || in_name || '"') END);
+CREATE MACRO pg.current_schemas(in_implicit) AS CASE WHEN in_implicit AND getvariable('session').implicit
+  THEN list_prepend('pg_catalog', getvariable('session').schemas) ELSE getvariable('session').schemas END;
+CREATE MACRO pg.current_schema() AS getvariable('session').schemas[1];
+CREATE MACRO pg.setting(in_name) AS coalesce(
+  getvariable('session').settings[list_position(getvariable('session').names, lower(in_name))],
+  (SELECT s_.setting FROM pg.stored_pg_settings s_ WHERE lower(s_.name) = lower(in_name)));
+CREATE MACRO pg.current_setting(in_name) AS
+    coalesce(pg.setting(in_name), error('unrecognized configuration parameter "' || in_name || '"')),
+  (in_name, in_missing) AS CASE WHEN in_missing THEN pg.setting(in_name) ELSE
+    coalesce(pg.setting(in_name), error('unrecognized configuration parameter "' || in_name || '"')) END;
 CREATE MACRO pg.set_config(in_name, in_value, in_local) AS CASE lower(in_name) WHEN 'jit' THEN in_value
   ELSE error('"' || in_name || '" is not set by set_config: use SET') END;
 CREATE MACRO pg.pg_is_in_recovery() AS false;
@@ -97,9 +97,11 @@ CREATE MACRO pg.to_regnamespace(in_name) AS (
   SELECT n_.oid FROM pg.pg_namespace n_ WHERE n_.nspname = pg.name_parts(in_name)[1]);
 CREATE MACRO pg.to_regrole(in_name) AS (SELECT r_.oid FROM pg.pg_authid r_ WHERE r_.rolname = pg.name_parts(in_name)[1]);
 CREATE MACRO pg.regclass_text(in_number) AS CASE WHEN in_number = 0 THEN '-' ELSE coalesce((
-  SELECT CASE WHEN v_.alone THEN '' ELSE pg.quote_ident(n_.nspname) || '.' END || pg.quote_ident(c_.relname)
-  FROM pg.pg_class c_ JOIN pg.pg_namespace n_ ON n_.oid = c_.relnamespace
-  LEFT JOIN pg.visible_relations v_ ON v_.oid = c_.oid WHERE c_.oid = in_number), CAST(in_number AS VARCHAR)) END;
+  SELECT CASE WHEN list_contains(getvariable('session').numbers, c_.relnamespace)
+      AND NOT list_contains(getvariable('session').hidden, c_.oid)
+      AND NOT list_contains(getvariable('session').shared, c_.oid)
+    THEN '' ELSE pg.quote_ident(n_.nspname) || '.' END || pg.quote_ident(c_.relname)
+  FROM pg.pg_class c_ JOIN pg.pg_namespace n_ ON n_.oid = c_.relnamespace WHERE c_.oid = in_number), CAST(in_number AS VARCHAR)) END;
 CREATE MACRO pg.regtype_text(in_number) AS CASE WHEN in_number = 0 THEN '-' ELSE coalesce(
   (SELECT t_.name FROM pg.type_names t_ WHERE t_.oid = in_number), CAST(in_number AS VARCHAR)) END;
 CREATE MACRO pg.regproc_text(in_number) AS CASE WHEN in_number = 0 THEN '-' ELSE coalesce(
@@ -163,9 +165,11 @@ CREATE MACRO pg.pg_sequence_last_value(in_relation) AS CAST(NULL AS BIGINT);
 -- Visibility. All functions, operators and so on are those of pg_catalog, but for a few of information_schema.
 CREATE MACRO pg.pg_table_is_visible(in_number) AS in_number IN (SELECT v_.oid FROM pg.visible_relations v_);
 CREATE MACRO pg.pg_type_is_visible(in_number) AS
-  in_number IN (SELECT t_.oid FROM pg.pg_type t_ JOIN pg.search_path p_ ON p_.oid = t_.typnamespace);
+  in_number IN (
+    SELECT t_.oid FROM pg.pg_type t_ WHERE list_contains(getvariable('session').numbers, t_.typnamespace));
 CREATE MACRO pg.pg_function_is_visible(in_number) AS
-  in_number IN (SELECT f_.oid FROM pg.pg_proc f_ JOIN pg.search_path p_ ON p_.oid = f_.pronamespace);
+  in_number IN (
+    SELECT f_.oid FROM pg.pg_proc f_ WHERE list_contains(getvariable('session').numbers, f_.pronamespace));
 CREATE MACRO pg.pg_operator_is_visible(in_number) AS in_number IS NOT NULL;
 CREATE MACRO pg.pg_opclass_is_visible(in_number) AS in_number IS NOT NULL;
 CREATE MACRO pg.pg_opfamily_is_visible(in_number) AS in_number IS NOT NULL;

@@ -13,12 +13,15 @@ from federation.engine import Engine
 from federation.pgwire.overlay.answer import Answer, Prepared, Shape
 from federation.pgwire.overlay.expressions import Expressions
 from federation.pgwire.overlay.rewrite import Rewriter, names_system_schema, system_relation
-from federation.pgwire.overlay.rows import CatalogRows, Oids
+from federation.pgwire.overlay.rows import OWNER_NAME, CatalogRows, Oids
 from federation.pgwire.overlay.session import SessionInfo
 from federation.pgwire.overlay.snapshot import Snapshot, Snapshots
 from federation.pgwire.overlay.store import MACROS, Store
+from federation.pgwire.overlay.structure import structure
+from federation.pgwire.overlay.visibility import Visibility, visibility
 from federation.pgwire.types import PgType, pg_type
 
+MOST_PATHS = 100
 _SESSION = (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog, exp.CurrentSchema, exp.ObjectIdentifier)
 
 
@@ -32,6 +35,7 @@ class Overlay:
         self._lock = threading.Lock()
         self._store = Store()
         self._loaded = 0
+        self._shown: dict[tuple[int, tuple[str, ...]], Visibility] = {}
         self._types: dict[pa.DataType, PgType] = {}
 
     def concerns(self, tree: exp.Expr) -> bool:
@@ -69,8 +73,8 @@ class Overlay:
     def _prepared(self, tree: exp.Query, who: SessionInfo) -> Prepared:
         snapshot = self._snapshots.current()
         self._load(snapshot)
-        path = who.search_path or self._default_path()
-        session = who.as_value(path, snapshot.generation)
+        guest = who.user != OWNER_NAME and who.user not in self._engine.catalog.access.users
+        session = who.as_value(self._visibility(snapshot, who.search_path), snapshot.generation, guest)
         cursor = self._store.cursor(session)
         try:
             expressions = Expressions(MACROS, lambda kind, name: self._number(cursor, kind, name))
@@ -99,6 +103,21 @@ class Overlay:
         for field, (_, name) in zip(fields, self._store.duck.describe("SELECT * FROM typed"), strict=True):
             self._types[field.type] = pg_type(field, name)
         self._store.duck.drop_table("typed")
+
+    def _visibility(self, snapshot: Snapshot, path: tuple[str, ...]) -> Visibility:
+        key = (snapshot.generation, path)
+        if key not in self._shown:
+            known = structure()
+            schemas = known.schemas | {schema: self._oids.of("schema", schema) for schema in snapshot.schemas}
+            relations: dict[str, dict[str, int]] = {}
+            for (schema, name), relation in known.relations.items():
+                relations.setdefault(schema, {})[name] = relation.oid
+            for each in snapshot.relations:
+                relations.setdefault(each.schema, {})[each.name] = self._oids.of("relation", each.schema, each.name)
+            if len(self._shown) > MOST_PATHS:
+                self._shown.clear()
+            self._shown[key] = visibility(path or self._default_path(), bool(path), schemas, relations)
+        return self._shown[key]
 
     def _default_path(self) -> tuple[str, ...]:
         """Where a bare name is looked for without a search path: in the views and every source's default schema."""

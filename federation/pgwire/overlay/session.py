@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from federation.pgwire.overlay.visibility import Visibility
+
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
@@ -20,10 +22,10 @@ class SessionInfo:
     pid: int = 0
     server_version: str = "15.0"
 
-    def as_value(self, path: Sequence[str], generation: int) -> str:
-        """The struct that macros and views read, as DuckDB writes it."""
+    def as_value(self, shown: Visibility, generation: int, guest: bool) -> str:
+        """The struct that macros and views read, as DuckDB writes it. A guest is no user of the catalog file."""
         settings = {
-            "search_path": ", ".join(f'"{each}"' if not each.isidentifier() else each for each in path),
+            "search_path": ", ".join(f'"{each}"' if not each.isidentifier() else each for each in shown.schemas),
             "is_superuser": "off",
             "session_authorization": self.user,
             **{name.lower(): str(value) for name, value in self.settings.items()},
@@ -34,8 +36,12 @@ class SessionInfo:
                 for name, each in {
                     "user": _text(self.user),
                     "database": _text(self.database),
-                    "path": _texts(path),
-                    "strict": exp.convert(bool(self.search_path)),
+                    "schemas": _texts(shown.schemas),
+                    "implicit": exp.convert(shown.implicit),
+                    "numbers": _numbers(shown.numbers),
+                    "hidden": _numbers(shown.hidden),
+                    "shared": _numbers(shown.shared),
+                    "guest": exp.convert(guest),
                     "names": _texts(list(settings)),
                     "settings": _texts(list(settings.values())),
                     "pid": exp.convert(self.pid),
@@ -49,6 +55,10 @@ class SessionInfo:
 
 def _text(value: str) -> exp.Expr:
     return exp.Literal.string(value)
+
+
+def _numbers(values: Sequence[int]) -> exp.Expr:
+    return exp.cast(exp.Array(expressions=[exp.convert(value) for value in values]), "UINTEGER[]", dialect="duckdb")
 
 
 def _texts(values: Sequence[str]) -> exp.Expr:

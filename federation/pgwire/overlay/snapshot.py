@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from adapters.base import ForeignKey
-from adapters.errors import Error, OperationalError
+from adapters.errors import Error
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
 from federation.engine import Engine
 
-FIRST_SECONDS = 10.0  # for sources that have not answered yet
+FIRST_SECONDS = 30.0  # for a source that has not answered yet
+DESCRIBING_SECONDS = 120.0  # for one that has listed its tables, and still describes them
 LATER_SECONDS = 1.0
 FAILURE_SECONDS = 5.0  # how long a source that failed is left alone
 
@@ -60,11 +61,15 @@ class Snapshot:
 class _Part:
     """One source, or all views."""
 
-    read: Callable[[], tuple[Relation, ...]]
+    read: Callable[[Callable[[], None]], tuple[Relation, ...]]
     relations: tuple[Relation, ...] = ()
     due: float = 0.0
     answered: bool = False
+    listed: bool = False
     running: bool = False
+
+    def patience(self) -> float:
+        return LATER_SECONDS if self.answered else DESCRIBING_SECONDS if self.listed else FIRST_SECONDS
 
 
 @dataclass(slots=True)
@@ -78,33 +83,41 @@ class Snapshots:
     def __post_init__(self) -> None:
         catalog = self.engine.catalog
         for name in catalog.sources:
-            self._parts[f"source {name}"] = _Part(lambda name=name: _tables(catalog, name))  # type: ignore[misc]
-        self._parts["views"] = _Part(lambda: tuple(_view(self.engine, view) for view in catalog.views.values()))
+            self._parts[f"source {name}"] = _Part(lambda listed, name=name: _tables(catalog, name, listed))  # type: ignore[misc]
+        self._parts["views"] = _Part(lambda _: tuple(_view(self.engine, view) for view in catalog.views.values()))
+        with self._changed:
+            self._start()
 
     def current(self) -> Snapshot:
         """What is known now, after asking the sources whose answers are too old."""
         with self._changed:
             started = time.monotonic()
-            for name, part in self._parts.items():
-                if part.due <= started and not part.running:
-                    part.running = True
-                    threading.Thread(target=self._read, args=(part,), name=f"list {name}", daemon=True).start()
+            self._start()
             running = [part for part in self._parts.values() if part.running]
-            if running:
-                first = any(not part.answered for part in running)
-                self._changed.wait_for(
-                    lambda: not any(part.running for part in running), FIRST_SECONDS if first else LATER_SECONDS
-                )
-                for part in running:
-                    part.answered = True  # or has been waited for once
+            while any(part.running and time.monotonic() < started + part.patience() for part in running):
+                self._changed.wait(0.1)
+            for part in running:
+                part.answered = True  # or has been waited for once
             if self._latest is None or self._latest.generation != self._generation:
                 self._latest = self._snapshot()
             return self._latest
 
+    def _start(self) -> None:
+        """Read what is known for too long; not twice at once."""
+        now = time.monotonic()
+        for name, part in self._parts.items():
+            if part.due <= now and not part.running:
+                part.running = True
+                threading.Thread(target=self._read, args=(part,), name=f"list {name}", daemon=True).start()
+
     def _read(self, part: _Part) -> None:
         seconds = self.engine.catalog.settings.metadata_ttl
+
+        def listed() -> None:
+            part.listed = True
+
         try:
-            relations = part.read()
+            relations = part.read(listed)
         except Exception:  # whatever a driver says: the source is down
             relations, seconds = (), FAILURE_SECONDS
         with self._changed:
@@ -113,7 +126,7 @@ class Snapshots:
                 self._generation += 1
             part.due = time.monotonic() + seconds
             part.answered = True
-            part.running = False
+            part.listed = part.running = False
             self._changed.notify_all()
 
     def _snapshot(self) -> Snapshot:
@@ -129,16 +142,14 @@ def schema_name(catalog: Catalog, source: str, schema: str) -> str:
     return source if schema == catalog.sources[source].adapter.default_schema else f"{source}.{schema}"
 
 
-def _tables(catalog: Catalog, source: str) -> tuple[Relation, ...]:
+def _tables(catalog: Catalog, source: str, listed: Callable[[], None]) -> tuple[Relation, ...]:
+    names = catalog.tables(source)
+    listed()
     found = []
-    for name in catalog.tables(source):
+    for name, table in catalog.describe(source, names):
         schema = schema_name(catalog, source, name.schema)
-        try:
-            found.append(_relation(catalog, catalog.describe(source, name), schema))
-        except OperationalError:
-            raise  # the source has gone meanwhile
-        except Error:
-            found.append(Relation(schema, name.name))  # it is there, and reading it says what is wrong with it
+        # What cannot be described is there, and reading it says what is wrong with it.
+        found.append(_relation(catalog, table, schema) if table is not None else Relation(schema, name.name))
     return tuple(found)
 
 

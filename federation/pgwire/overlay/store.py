@@ -20,6 +20,7 @@ from federation.pgwire.overlay.expressions import Expressions
 from federation.pgwire.overlay.rewrite import Rewriter
 from federation.pgwire.overlay.session import SessionInfo
 from federation.pgwire.overlay.structure import SCHEMAS, SystemRelation, structure
+from federation.pgwire.overlay.visibility import Visibility
 
 _HERE = Path(__file__).parent
 _CREATE = re.compile(r"^CREATE MACRO pg\.(\w+)", re.MULTILINE)
@@ -49,7 +50,7 @@ class Store:
     """Thread-safe. `load` replaces the rows of all dynamic tables at once."""
 
     def __init__(self) -> None:
-        self.duck = Duck(memory_limit="1GB", threads=2, spill=False)
+        self.duck = Duck(memory_limit="1GB", threads=1, spill=False)
         self._lock = threading.Lock()
         self._views: set[str] = set()
         self.arrow = lru_cache(256)(lambda type_: self.duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
@@ -71,7 +72,9 @@ class Store:
             if "." not in name:
                 loaded[f"texts_{name}"] = table
                 statements_.append(f"CREATE TABLE pg.{name} AS SELECT * FROM texts_{name}")
-        statements_.append(f"SET VARIABLE session = {SessionInfo().as_value((), 0)}")  # they are typed when made
+        statements_.append(
+            f"SET VARIABLE session = {SessionInfo().as_value(Visibility((), True, ()), 0, False)}"
+        )  # they are typed when made
         for file in ("views.sql", "macros.sql"):
             statements_ += _STATEMENT.findall((_HERE / file).read_text())
         self.duck.change(statements_, loaded)

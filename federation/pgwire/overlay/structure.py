@@ -68,6 +68,10 @@ class Structure:
         return found
 
     @cached_property
+    def schemas(self) -> dict[str, int]:
+        return {row["nspname"]: row["oid"] for row in self._rows("pg_namespace", "oid", "nspname")}
+
+    @cached_property
     def types(self) -> dict[str, PgType]:
         """What a column of a kind is on the wire: domains are their base types."""
         rows = self._rows("pg_type", "oid", "typname", "typlen", "typbasetype", "typtypmod")
