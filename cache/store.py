@@ -14,6 +14,7 @@ Nothing here fails a query: what the disk refuses is logged, and is not kept.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import time
@@ -32,6 +33,7 @@ from cache.folder import Folder, this_boot
 from cache.index import FAILURES, Index, is_busy, open_index
 from cache.keys import FragmentKey
 from cache.locks import FileLock, idle
+from cache.marks import concerns, mark, marked
 from cache.payload import PayloadWriter, TooLarge, Written, open_payload
 from cache.recording import Recording, Waiters
 from cache.regions import Region
@@ -126,6 +128,31 @@ class Store:
         """All that can be found now."""
         if self._index is not None:
             yield from self._entries(self._index)
+
+    def valid_from(self, entry: Entry) -> float:
+        """Since when what is fetched of its source and tables counts, in seconds of the epoch."""
+        if self._index is None:
+            return 0.0
+        try:
+            return marked(self._index, entry.source, entry.tables)
+        except FAILURES as exc:
+            self._complain(exc)
+            return math.inf  # it may have been invalidated
+
+    def invalidate(self, sources: set[str], tables: set[str]) -> int:
+        """Nothing that was fetched of them until now is given any more, in whatever process; the number of fragments.
+        Raises OSError where that cannot be written down."""
+        index, now = self._index, self.clock()
+        if index is None:
+            return 0
+        try:
+            mark(index, sources, tables, now)
+            found = [each for each in self._entries(index) if concerns(each.source, each.tables, sources, tables)]
+        except FAILURES as exc:
+            raise OSError(f"{self._root}: {exc}") from exc
+        for entry in found:
+            self.remove(entry)
+        return len(found)
 
     # --- writing ------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from catalog.model import CachePolicy
 from catalog.values import Section
 
 _DURATIONS = ("ttl", "stale_while_revalidate", "stale_if_error")
-TABLE_CACHE_KEYS = (*_DURATIONS, "immutable")
-SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries")
+TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags")
+SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries", "tags")
 _EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'
 
 
@@ -35,6 +35,7 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
         inner.bytes("max_size") or base.max_bytes,
         inner.flag("native_queries") or base.native_queries,
         frozenset(each.lower() for each in inner.texts("immutable")),
+        frozenset(inner.texts("tags")) | base.tags,
     )
 
 

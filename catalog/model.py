@@ -34,6 +34,7 @@ class CachePolicy:
     max_bytes: int | None = None
     native_queries: bool = False
     immutable: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,8 @@ class CatalogTable:
     owner: str | None = None
     constraint: tuple[exp.Expr, ...] = ()
     cache: CachePolicy | None = None
+
+    @property
+    def full_name(self) -> str:
+        """source.schema.table"""
+        return f"{self.source.name}.{self.table.name.schema}.{self.table.name.name}"

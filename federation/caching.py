@@ -106,7 +106,7 @@ class FragmentCache:
             return None  # what no key can match is not read at all
         limit = demand.max_staleness
         policy = allows if limit is None else within(allows, limit)
-        names = {f"{each.source.name}.{each.table.name.schema}.{each.table.name.name}" for each in fragment.tables}
+        names = {each.full_name for each in fragment.tables}
         asked = cache(lambda: self.containment.asked(fragment))  # when nothing fresh was asked for in the same words
         return Wanted(
             self._key(fragment), policy, allows, limit, tuple(sorted(names)), asked, fragment.keys is not None
@@ -221,6 +221,8 @@ class FragmentCache:
         def judge(entry: Entry) -> State | None:
             age = self.store.clock() - entry.as_of
             if not 0 <= age <= policy.ttl + longer:  # a clock that went back says nothing of the age
+                return None
+            if entry.as_of <= self.store.valid_from(entry):
                 return None
             if age <= policy.ttl:
                 return State.FRESH

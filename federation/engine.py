@@ -20,7 +20,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken, SupportsLocalScan
 from adapters.duck import Duck
-from adapters.errors import Error, QueryCancelled, SourceChanged, StatementTooComplex
+from adapters.errors import Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
 from cache.learned import Learned
 from catalog.catalog import Catalog
 from catalog.load import load_catalog
@@ -29,6 +29,7 @@ from federation.bind import Binder, Bound
 from federation.caching import FragmentCache
 from federation.execute import Execution
 from federation.fetch import start_deadline
+from federation.invalidation import called, find_target
 from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
@@ -154,11 +155,25 @@ class Engine:
         `options={"disable": [...]}` plans without the named optimisations; `max_staleness` and `no_cache` are those of
         `federation.staleness.Demand`. A `cancel` of the caller's may come before there is a result."""
         demand = read_demand(options or {})
+        name = called(sql)
+        if name is not None:
+            sql, params = f"SELECT {self.invalidate(name)}::BIGINT AS fragments", None
         planned = self.plan(sql, params, options=options)
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
         result = self._started(planned, cancel or CancelToken(), seconds, self.cache, demand)
         result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
         return result
+
+    def invalidate(self, name: str) -> int:
+        """What the cache has of a source, a table, what a view reads, or all with a tag (`tag:name`) is not given any
+        more, here and in all processes that share its folder; the number of fragments. What is being fetched is not
+        kept for others either. Raises ProgrammingError for an unknown name, OperationalError where it cannot be
+        written down."""
+        target = find_target(self.catalog, self._binder, name)
+        try:
+            return self.cache.store.invalidate(target.sources, target.tables) if self.cache is not None else 0
+        except OSError as exc:
+            raise OperationalError(f"the cache could not be changed: {exc}", hint="try again") from exc
 
     def explain(
         self,

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
 from federation.cli.errors import describe
 from federation.cli.formats import BINARY_FORMATS, FORMATS
@@ -25,6 +26,9 @@ DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
 STALENESS_HELP = "take no rows from the cache that are older than this: 0, 30s, 5m"
 CONNECTIONS_HELP = "of PostgreSQL's protocol at once (default: 500)"
 RESULT_HELP = "keep the results of statements this long (default: 1d)"
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,6 +120,14 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--drain", metavar="TIME", type=duration, default=30.0, help=DRAIN_HELP)
     serve.add_argument("--result-ttl", metavar="TIME", type=duration, default=86_400.0, help=RESULT_HELP)
 
+    _add_tokens(commands, state)
+    _add_cache(commands, catalog)
+    commands.add_parser("password", help="read a password, and print what the catalog file keeps of it")
+    commands.add_parser("shell", parents=[catalog], help="an interactive prompt")
+    return parser
+
+
+def _add_tokens(commands: Commands, state: argparse.ArgumentParser) -> None:
     token = commands.add_parser("token", help="API tokens of the server: create, list, revoke")
     actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", parents=[state], help="make a token, and print it this once")
@@ -125,6 +137,10 @@ def make_parser() -> argparse.ArgumentParser:
     revoke = actions.add_parser("revoke", parents=[state], help="refuse a token from now on")
     revoke.add_argument("name", metavar="NAME")
 
-    commands.add_parser("password", help="read a password, and print what the catalog file keeps of it")
-    commands.add_parser("shell", parents=[catalog], help="an interactive prompt")
-    return parser
+
+def _add_cache(commands: Commands, catalog: argparse.ArgumentParser) -> None:
+    cache = commands.add_parser("cache", help="what the cache has: invalidate")
+    invalidate = cache.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "invalidate", parents=[catalog], help="give nothing any more that was fetched until now"
+    )
+    invalidate.add_argument("name", nargs="+", metavar="NAME", help="a source, a table, a view, or tag:TAG")

@@ -1,4 +1,4 @@
-"""`POST /v1/catalog/reload`."""
+"""`POST /v1/catalog/reload` and `POST /v1/cache/invalidate`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from federation.http.limits import json_body
+from federation.http.models import Model, Text
 from federation.http.server import Server, server_of
 
 router = APIRouter(tags=["catalog"])
@@ -17,9 +19,28 @@ class Reloaded(BaseModel):
     loaded_at: datetime
 
 
+class Invalidation(Model):
+    name: Text = Field(min_length=1, max_length=1000, description="a source, a table, a view, or `tag:` and a tag")
+
+
+class Invalidated(BaseModel):
+    fragments: int = Field(description="how many the cache had")
+
+
 @router.post("/v1/catalog/reload", response_model=Reloaded)
 async def reload(server: Annotated[Server, Depends(server_of)]) -> Reloaded:
     """Read the catalog file again. Queries that run go on as they were planned; with a fault in the file, so does
     everything, and the answer lists every fault."""
     await server.workers.control(server.engines.reload)
     return Reloaded(loaded_at=datetime.fromtimestamp(server.engines.loaded_at, UTC))
+
+
+@router.post("/v1/cache/invalidate", response_model=Invalidated, dependencies=[Depends(json_body)])
+async def invalidate(body: Invalidation, server: Annotated[Server, Depends(server_of)]) -> Invalidated:
+    """What the cache has of it is not given any more, by any server that shares its folder."""
+    return Invalidated(fragments=await server.workers.run(_invalidate, server, body.name))
+
+
+def _invalidate(server: Server, name: str) -> int:
+    with server.engines.lease() as engine:
+        return engine.invalidate(name)

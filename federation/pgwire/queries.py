@@ -128,6 +128,11 @@ class Queries:
             tree = _in_duckdb(engine, session, asked)
             return engine.explain(tree, analyze=analyze, options=session.demand.options(), cancel=cancel).text()
 
+    def invalidate(self, name: str) -> None:
+        """As Engine.invalidate."""
+        with self._engines.lease() as engine:
+            engine.invalidate(name)
+
     def _overlay_of(self, engine: Engine) -> Overlay:
         with self._lock:
             if self._overlay is None or self._overlay[0] is not engine:

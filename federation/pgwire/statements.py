@@ -162,6 +162,8 @@ class Statements:
                 return self._deallocate(parsed)
             case said.Discard(what):
                 self._discard(what)
+            case said.Invalidate(name):
+                self._queries.invalidate(name)
             case said.Notify():
                 raise NotSupportedError("NOTIFY is not supported", hint="nothing here is written, or announced")
         return parsed.tag

@@ -15,19 +15,29 @@ from federation.pgwire.dialect import cursors, session
 from federation.pgwire.dialect.copying import read_copy
 from federation.pgwire.dialect.grammar import tokenize, unexpected
 from federation.pgwire.dialect.queries import FIRST, read_query
-from federation.pgwire.dialect.statements import Empty, Parsed, Unsupported
+from federation.pgwire.dialect.statements import Empty, Invalidate, Parsed, Unsupported
 from federation.pgwire.dialect.words import Words
+
+
+def read_call(words: Words) -> Parsed:
+    if not words.accept_all("SYSTEM", ".", "INVALIDATE", "("):
+        return Unsupported("0A000", "CALL is not supported", "but for CALL system.invalidate('name')", "CALL")
+    name = words.string()
+    words.expect(")")
+    return Invalidate(name)
+
 
 _READERS: Mapping[str, Callable[[Words], Parsed]] = {
     **session.READERS,
     **cursors.READERS,
     "COPY": read_copy,
+    "CALL": read_call,
 }
 _WRITES = {
     *("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE"),
     *("REASSIGN", "REFRESH", "IMPORT", "SECURITY"),
 }
-_OTHERS = {"ANALYZE", "CALL", "CHECKPOINT", "CLUSTER", "DO", "LOAD", "LOCK", "REINDEX", "VACUUM"}
+_OTHERS = {"ANALYZE", "CHECKPOINT", "CLUSTER", "DO", "LOAD", "LOCK", "REINDEX", "VACUUM"}
 
 
 def statements(text: str, *, duckdb: bool = False) -> list[Parsed]:

@@ -201,6 +201,14 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalidate:
+    """CALL system.invalidate('name'), the one procedure that there is."""
+
+    name: str
+    tag: ClassVar[str] = "CALL"
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """COPY … TO STDOUT. `options`: the names in lower case ("format", "header", "delimiter", "null", "quote",
     "escape", "force_quote", "encoding") with their values as text ("true" where none is given); the columns of
@@ -252,6 +260,7 @@ Parsed: TypeAlias = (
     | Listen
     | Unlisten
     | Notify
+    | Invalidate
     | Copy
     | Empty
     | Unsupported
