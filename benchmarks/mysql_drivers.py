@@ -1,6 +1,6 @@
 """Ways to read MySQL/MariaDB into Arrow: speed, peak memory and exactness, each in a process of its own.
 
-    python benchmarks/mysql_drivers.py mysql://user:pw@127.0.0.1:3306/db [--rows 1000000] [driver …]
+    python -m benchmarks.mysql_drivers mysql://user:pw@127.0.0.1:3306/db [--rows 1000000] [driver …]
 
 Creates the table `driver_benchmark` when it is missing. A driver that is not installed is reported and passed over;
 `pip install connectorx mysqlclient mysql-connector-python asyncmy mariadb` brings those that the adapter does not use.
@@ -208,7 +208,7 @@ def main() -> None:
         return
     prepare(options.uri, options.rows)
     for driver in options.drivers:
-        command = [sys.executable, __file__, options.uri, "--one", driver]
+        command = [sys.executable, "-m", "benchmarks.mysql_drivers", options.uri, "--one", driver]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             print(f"{driver:18} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}", flush=True)

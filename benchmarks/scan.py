@@ -153,7 +153,7 @@ def compare(uri: str, other: str, options: argparse.Namespace) -> None:
     for _ in range(options.repeat):
         for name in names:
             python = other if name == "extension" else sys.executable
-            command = [python, str(Path(__file__).resolve()), "--only", name, "--uri", uri]
+            command = [python, "-P", str(Path(__file__).resolve()), "--only", name, "--uri", uri]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             run: dict[str, float] = json.loads(done.stdout)
             if name not in best or run["seconds"] < best[name]["seconds"]:

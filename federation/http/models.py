@@ -35,7 +35,8 @@ def _digits(text: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_integral)]
-Digits = Annotated[int, BeforeValidator(_digits)]
+Offset = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_digits)]
+Limit = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_digits)]
 Seconds = Annotated[float, Field(ge=0.001, le=LONGEST_TIMEOUT)]
 State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 

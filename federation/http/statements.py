@@ -14,7 +14,17 @@ from federation.http.chunks import encode
 from federation.http.compression import CODINGS, make_coding
 from federation.http.formats import About, negotiate
 from federation.http.limits import json_body
-from federation.http.models import Digits, Problem, QueryRequest, ResultColumn, SourceProgress, State, Stats, Text
+from federation.http.models import (
+    Limit,
+    Offset,
+    Problem,
+    QueryRequest,
+    ResultColumn,
+    SourceProgress,
+    State,
+    Stats,
+    Text,
+)
 from federation.http.negotiation import preferred_coding
 from federation.http.problems import MEDIA_TYPE, QUERY_ID, HttpProblem
 from federation.http.query import RESULT, Accept
@@ -129,8 +139,8 @@ async def get_result(
     request: Request,
     server: Annotated[Server, Depends(server_of)],
     statement: Found,
-    offset: Annotated[Digits, Query(ge=0, le=2**63 - 1, description="how many rows to leave out")] = 0,
-    limit: Annotated[Digits | None, Query(ge=1, le=2**63 - 1, description="how many rows to send")] = None,
+    offset: Annotated[Offset, Query(description="how many rows to leave out")] = 0,
+    limit: Annotated[Limit | None, Query(description="how many rows to send")] = None,
     accept: Accept = None,
     accept_encoding: Accept = None,
 ) -> Response:

@@ -153,8 +153,8 @@ def test_a_token_is_revoked_at_once(guarded: Guarded) -> None:
     listed = run("token", "list", *options).stdout
     assert "brief\trevoked" in listed
     assert "robot\tvalid" in listed
-    assert token.split("_")[2] not in listed
-    assert token.split("_")[2].encode() not in (folder / "state" / "state.sqlite").read_bytes()
+    assert token.split("_", 2)[2] not in listed
+    assert token.split("_", 2)[2].encode() not in (folder / "state" / "state.sqlite").read_bytes()
 
 
 @pytest.mark.parametrize(

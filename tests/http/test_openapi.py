@@ -15,7 +15,7 @@ from tests.http.running import Running, environment, start_server, write_sample
 # was cancelled is still listed.
 BEYOND_A_SCHEMA = """
 [[operations]]
-include-path-regex = "^/v1/(query|explain|statements|catalog/tables?)$"
+include-path-regex = "^/v1/(query|explain|statements|catalog/tables?|cache/invalidate)$"
 checks = { positive_data_acceptance = { enabled = false } }
 
 [[operations]]
