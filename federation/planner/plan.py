@@ -27,7 +27,6 @@ WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
 WORTH_MOVING = 2.3  # and to move more data
 LOCAL_BYTES_PER_SECOND = 1e9
 _HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
-_NOT_EAGER = frozenset({Optimization.EAGER_AGGREGATION})
 _LESS = (
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN}),
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN, Optimization.JOIN_PUSHDOWN}),
@@ -74,14 +73,19 @@ def _quickest(
     """The plan that pushes all it may, unless its sources are expected to take longer than fetching and computing."""
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
-    sources = {each.source.name for each in tables.values()}
-    eager = optimizations.on(Optimization.EAGER_AGGREGATION, *sources) and aggregate_eagerly(
-        query, Context(tables, describer, query.find(exp.Collate) is not None, statistics=costs.statistics)
-    )
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
     if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not hash_joined(kept):
         return best
-    for less in (_NOT_EAGER, *_LESS) if eager else _LESS:
+    sources = {each.source.name for each in tables.values()}
+    eager = kept.copy()
+    if optimizations.on(Optimization.EAGER_AGGREGATION, *sources) and aggregate_eagerly(
+        eager, Context(tables, describer, eager.find(exp.Collate) is not None, statistics=costs.statistics)
+    ):
+        other = _plan(columns, eager, Fragments(tables, describer, optimizations), costs, weigh=True)
+        if other.seconds is not None and not _quicker(best, other):
+            best, other = other, best
+        other.close()
+    for less in _LESS:
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )

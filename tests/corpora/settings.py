@@ -27,7 +27,13 @@ FORCED: Mapping[str, Mapping[tuple[ModuleType, str], float]] = {
     "members": _EVERY_FILTER,
     "ranges": {**_EVERY_FILTER, (keys, "MEMBERS"): 1, (keys, "ARRAY_MEMBERS"): 1},
     "overflow": {**_EVERY_FILTER, (execute, "KEPT_BYTES"): 0},  # no stage with rows is kept
-    "groups": {(eager_aggregation, "USEFUL"): 1.0, (eager_aggregation, "LEAST_ROWS"): 0.0},
+    "groups": {
+        (eager_aggregation, "USEFUL"): 1.0,
+        (eager_aggregation, "LEAST_ROWS"): 0.0,
+        (plan, "WEIGHED_SECONDS"): 0.0,
+        (plan, "WORTH_CHANGING"): 1e9,
+        (plan, "WORTH_MOVING"): 1e9,
+    },
     "alternatives": {
         (plan, "WEIGHED_SECONDS"): 0.0,
         (plan, "WORTH_MOVING"): 1e-9,
