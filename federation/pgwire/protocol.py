@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from adapters.errors import NotSupportedError, SQLSyntaxError
 from federation.pgwire import messages
-from federation.pgwire.connection import MESSAGE_BYTES, Connection
+from federation.pgwire.connection import MESSAGE_BYTES, Connection, Gone
 from federation.pgwire.dialect import statements as said
 from federation.pgwire.messages import KINDS, Message, ProtocolViolation, read_message
 from federation.pgwire.output import copy_out, described, send_rows
@@ -68,6 +68,8 @@ class Protocol:
             skipping = False
             try:
                 self._answer(read_message(kind, body))
+            except Gone:
+                raise
             except Exception as exc:
                 self._failed(exc)
                 skipping = kind in EXTENDED
