@@ -1,7 +1,7 @@
 """Many rows in one: a large scan of fixed-width columns, each column of a range of pages as one string.
 
 The driver spends about 30 ns on each value of a COPY, more than the server. So the server joins the binary forms of a
-column, `string_agg(int8send(x), '')`, one row for a range of pages, and here only the byte order is turned. All
+column, `string_agg(int8send(x), NULL)`, one row for a range of pages, and here only the byte order is turned. All
 aggregates of a statement see the rows in the same order. NULL has no binary form: a column that may hold it brings a
 second string, of truth values.
 
@@ -30,7 +30,7 @@ PAGES = 100  # of one row: the strings are small enough for the server to use th
 FILTERED_PAGES = 2000  # of one statement, where there is a condition
 _DAYS = pa.scalar(10957, pa.int32())  # from 1970 to 2000, the epoch of PostgreSQL
 _MICROSECONDS = pa.scalar(946_684_800_000_000, pa.int64())
-_POINT = ord(".")
+_POINT = b"."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Binary:
     def select(self, column: str, nullable: bool) -> str:
         value = self.travel.select(column)
         value = f"coalesce({value}, {self.zero})" if nullable else value
-        return f"string_agg(pg_catalog.{self.send}({value}), '')"
+        return f"string_agg(pg_catalog.{self.send}({value}), NULL)"
 
     def values(self, joined: pa.Buffer) -> Values:
         return np.frombuffer(memoryview(joined), f">{self.sent}").astype(f"={self.sent}")
@@ -66,16 +66,16 @@ class Digits:
         """Scaled integers. Raises Misfit for what is not such a number, NaN for instance."""
         scale = self.travel.type.scale
         sent = np.frombuffer(memoryview(joined), np.uint8)
-        is_point = sent == _POINT
-        points = np.flatnonzero(is_point)
+        points = np.flatnonzero(sent == ord(_POINT))
         each = 2 if scale else 1  # points of a value
         ends = points[each - 1 :: each]
-        complete = is_point[-1] and len(points) == each * len(ends)
+        complete = sent[-1] == ord(_POINT) and len(points) == each * len(ends)
         if not complete or (scale and (ends - points[::2] != scale + 1).any()):
             raise beyond(self.travel.type)
         offsets = np.zeros(len(ends) + 1, np.int32)  # without the points
         offsets[1:] = ends - np.arange(each - 1, len(points), each)
-        texts: Any = pa.StringArray.from_buffers(len(ends), _buffer(offsets), _buffer(sent[~is_point]))
+        digits = joined.to_pybytes().translate(None, _POINT)
+        texts: Any = pa.StringArray.from_buffers(len(ends), _buffer(offsets), _buffer(digits))
         try:
             numbers: Values = texts.cast(pa.int64()).to_numpy()
         except pa.ArrowInvalid as exc:
@@ -121,7 +121,7 @@ class Packed:
         for name, code, nullable in zip(names, self.codes, self.nullable, strict=True):
             selected.append(code.select(f"q.{name}", nullable))
             if nullable:
-                selected.append(f"string_agg(pg_catalog.boolsend(q.{name} IS NOT NULL), '')")
+                selected.append(f"string_agg(pg_catalog.boolsend(q.{name} IS NOT NULL), NULL)")
         return f"SELECT {', '.join(selected)} FROM ({self.island}) AS q ({', '.join(names)}, page)"
 
     def unpack(self, batch: pa.RecordBatch) -> Iterator[Any]:
