@@ -57,7 +57,7 @@ class Declined(Exception):
 @dataclass(frozen=True, slots=True)
 class Typed:
     """A translated expression and the type that DuckDB gives the original. `stored` is a column as the source itself
-    compares it, where that may mean something else."""
+    compares it: its values are equal where the translated ones are, but a literal may mean something else."""
 
     node: exp.Expr
     type: SqlType

@@ -266,7 +266,7 @@ class QueryTranslator(ExpressionTranslator):
         typed = self.expression(node)
         self._require_groupable(typed)
         _require_no_constant(typed.node)
-        return typed.node
+        return typed.stored if typed.stored is not None else typed.node  # no cast for every row
 
     def _order(self, node: exp.Query, made: exp.Query, outputs: Mapping[str, Typed], *, distinct: bool) -> None:
         if order := node.args.get("order"):
