@@ -125,7 +125,7 @@ class CatalogError(ProgrammingError, sqlstate="F0000"):
 
 
 class MissingDriver(CatalogError):
-    """The adapter needs a package that is not installed."""
+    """A package is not installed that an extra brings: a driver, the engine, the server."""
 
 
 # --- what the data say ------------------------------------------------------------------------------------------

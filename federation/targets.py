@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import Any
 
 from adapters.errors import InterfaceError
 from federation.client.address import Address, is_address, read_address
+from federation.extras import needed
 from federation.statement import AsyncBackend, Backend
 
 Path = str | os.PathLike[str]
+ENGINE = "a catalog in this process"
 
 
 def open_target(target: Path | None, token: str | None, ca_file: Path | None) -> Backend:
     address = server_address(target, token, ca_file)
     if address is not None:
-        backend: Backend = _client("blocking").Remote(address)
-        return backend
-    from federation.embedded import Embedded
+        from federation.client.blocking import Remote
 
+        return Remote(address)
+    with needed(ENGINE, "engine"):
+        from federation.embedded import Embedded
     return Embedded(target)
 
 
 async def open_target_async(target: Path | None, token: str | None, ca_file: Path | None) -> AsyncBackend:
     address = server_address(target, token, ca_file)
     if address is not None:
-        backend: AsyncBackend = await _client("asynchronous").open_remote(address)
-        return backend
-    from federation.threaded import open_threaded
+        from federation.client.asynchronous import open_remote
 
+        return await open_remote(address)
+    with needed(ENGINE, "engine"):
+        from federation.threaded import open_threaded
     return await open_threaded(target)
 
 
@@ -42,10 +44,3 @@ def server_address(target: Path | None, token: str | None, ca_file: Path | None)
     if token is not None or ca_file is not None:
         raise InterfaceError("a catalog file takes no token and no ca_file", hint="those are for a server's address")
     return None
-
-
-def _client(module: str) -> Any:
-    try:
-        return import_module(f"federation.client.{module}")
-    except ModuleNotFoundError as exc:
-        raise InterfaceError("a connection to a server needs httpx", hint='pip install "federation[client]"') from exc

@@ -14,9 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
+from adapters.errors import MissingDriver
 from federation.cli.errors import describe
 from federation.cli.formats import BINARY_FORMATS, FORMATS
 from federation.cli.options import count, duration, parameter, port, staleness
+from federation.extras import needed
 from federation.planner.optimizations import Optimization
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
@@ -47,8 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(args: argparse.Namespace) -> int:
-    from federation.cli.run import Interrupted
-
+    try:
+        with needed("this command", "server" if args.command == "serve" else "engine"):
+            from federation.cli.run import Interrupted
+    except MissingDriver as exc:
+        print(describe(exc), file=sys.stderr)
+        return FAILED
     try:
         command = getattr(import_module(f"federation.cli.{args.command}"), args.command)
         code: int = command(args)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from adapters.errors import MissingDriver
+from federation.extras import needed
 from federation.location import catalog_path
 
 
 def serve(args: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C."""
-    try:
+    with needed("the server", "server"):
         from federation.http.config import ServerConfig
         from federation.http.lifecycle import serve as serve_http
         from federation.http.state import state_folder
-    except ModuleNotFoundError as exc:
-        raise MissingDriver(f"the server needs {exc.name}", hint='pip install "federation[server]"') from exc
 
     catalog = catalog_path(args.catalog)
     serve_http(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.http.running import Running, environment
 
 ENGINE = {"adbc_driver_manager", "diskcache", "duckdb", "pymysql", "sqlglot"}
@@ -33,3 +35,18 @@ def test_a_connection_to_a_server(server: Running) -> None:
 def test_rows_of_a_server(server: Running) -> None:
     code = "import federation\nassert federation.connect(sys.argv[1]).execute('SELECT 1').fetchall() == [(1,)]"
     assert not loaded_after(code, server.url) & HEAVY
+
+
+@pytest.mark.parametrize("connect", ["federation.connect('x.toml')", "asyncio.run(federation.aio.connect('x.toml'))"])
+def test_without_the_engine(connect: str) -> None:
+    code = f"""
+import asyncio, federation, federation.aio
+sys.modules |= {{name: None for name in {ENGINE}}}
+try:
+    {connect}
+except federation.Error as exc:
+    assert (exc.sqlstate, exc.hint) == ("F0000", 'pip install "federation[engine]"')
+else:
+    raise AssertionError
+"""
+    assert "duckdb" in loaded_after(code)
