@@ -15,6 +15,7 @@ from adapters.postgres_types import SCALED_DIGITS, Misfit, Travel, travel
 
 SPLIT_PAGES = 4000  # a table below it is read by one connection
 SPLIT_PARTS = 4
+REPEATED = 10_000  # characters of a condition that each of many statements may repeat
 _BLOCKING = (
     "group",
     "having",
@@ -154,6 +155,8 @@ def pack(query: exp.Query, made: Sequence[Fetch], parts: Sequence[Part], table: 
     island = with_page.select(_ctid(node.alias_or_name), copy=False).sql("postgres")
     nullable = tuple(each is None or each.nullable for each in declared)
     filtered = query.args.get("where") is not None
+    if filtered and len(island) > REPEATED:  # the keys of a runtime filter
+        return list(made)
     return [
         replace(fetch, packed=Packed(island, packed, nullable, filtered, part.start, part.stop, table.pages))
         for fetch, part in zip(made, parts, strict=True)

@@ -104,12 +104,16 @@ def _weighed(node: dict[str, Any]) -> float:
     """The cost of a node and what is below, a unit of it taking the same time everywhere.
 
     PostgreSQL's own units are those of pages. On TPC-H with everything in memory, one that is spent on hashing, sorting
-    and grouping takes eight times as long as one of a scan, to within a factor of two.
+    and grouping takes eight times as long as one of a scan, to within a factor of two. What a nested loop costs is its
+    inner input, again and again.
     """
     inputs = node.get("Plans", ())
     below = sum(each["Total Cost"] for each in inputs)
     kind = node["Node Type"]
     weight = 1.0 if kind.endswith(("Scan", "Gather", "Gather Merge")) else _COMPUTING
+    inner = next((each for each in inputs if each.get("Parent Relationship") == "Inner"), None)
+    if kind == "Nested Loop" and inner is not None and inner["Total Cost"]:
+        weight = _weighed(inner) / inner["Total Cost"]
     cost = max(0.0, node["Total Cost"] - below) * weight + sum(map(_weighed, inputs))
     cut = kind == "Limit" and below > 0  # it does not wait for all of its input
     return float(cost * node["Total Cost"] / below if cut else cost)
