@@ -130,7 +130,7 @@ def _plan(
     try:
         placed = placer.place(query)
         scans.place(placed)
-        joined = len(fragments.made) + len(fragments.local_scans) > 1
+        joined = bool(fragments.made) and len(fragments.made) + len(fragments.local_scans) > 1
         filtered = fragments.optimizations.on(Optimization.RUNTIME_FILTERS)
         shared = fragments.optimizations.on(Optimization.COMMON_FRAGMENTS)
         if weigh or (joined and (filtered or shared)):
