@@ -13,7 +13,7 @@ class Entry:
     """`as_of` is when the source was asked, in seconds of the epoch: the rows are what it held then or later. `seconds`
     is how long it took. `tables` are the full names of all that were read. `boot` names the run of the machine in which
     the file was written. `region` is a `cache.regions.Region` as text and `shelf` where it is filed, both empty where
-    the fragment answers nothing but itself."""
+    the fragment answers nothing but itself. Until `pinned_until`, others make room before it."""
 
     digest: str
     source: str
@@ -26,6 +26,7 @@ class Entry:
     boot: str
     region: str = ""
     shelf: str = ""
+    pinned_until: float = 0.0
 
     @property
     def bytes(self) -> int:

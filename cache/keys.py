@@ -28,9 +28,18 @@ class FragmentKey:
     def digest(self) -> str:
         return self.place(self.request, *(f"{field.name} {field.type}" for field in self.schema))
 
+    @property
+    def principal(self) -> str:
+        return principal(self.source, self.credentials)
+
     def place(self, *parts: str) -> str:
         """A digest of these parts, for the same source and credentials."""
         return _digest(self.source, self.credentials, *parts)
+
+
+def principal(source: str, credentials: str) -> str:
+    """Names a source with credentials, which it does not give away."""
+    return _digest(source, credentials)
 
 
 def fingerprint(kind: str, options: Mapping[str, Any], salt: bytes) -> str:

@@ -18,7 +18,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from cache.about import NOTHING_SAID, About, forget_about, put_about, read_about
 from cache.entry import Entry, read_entry
 from cache.eviction import SHARE, victims
 from cache.folder import Folder, this_boot
@@ -38,15 +39,17 @@ from cache.payload import PayloadWriter, TooLarge, Written, open_payload
 from cache.recording import Recording, Waiters
 from cache.regions import Region
 from cache.shelves import on_shelf, put_on_shelf, take_off_shelf
+from cache.usage import Usage, Used, add_used, forget_used, read_used
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 10 << 30
 #: Counts up whenever what is on disk means something else: the layout, the keys, how adapters read.
-FORMAT = 2
+FORMAT = 3
 _LOCK_SECONDS = 2.0
 _LONGEST_REGION = 1 << 16  # characters
-_ENTRY, _BYTES = "entry ", "bytes "  # an entry by its digest; the bytes of a source's entries
+_ENTRY = "entry "  # by its digest
+_BYTES, _COUNT = "bytes ", "count "  # of a source's entries
 _ALL = ""  # the source that stands for all of them
 
 
@@ -56,6 +59,7 @@ class Store:
     def __init__(self, root: Path, *, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.waiters = Waiters()
+        self.usage = Usage(self._write_uses)
         self.salt = b""
         self._root = root
         self._most_bytes = most_bytes
@@ -78,6 +82,7 @@ class Store:
 
     def close(self) -> None:
         """Idempotent. Recordings that have not ended are not kept."""
+        self.usage.close()
         index, self._index = self._index, None
         if index is not None:
             with suppress(*FAILURES):
@@ -129,6 +134,35 @@ class Store:
         if self._index is not None:
             yield from self._entries(self._index)
 
+    def listed(self) -> Iterator[tuple[Entry, About, Used]]:
+        """All that can be found now, with what is said of it and how often it was given, by whichever process."""
+        self.usage.flush()
+        if self._index is None:
+            return
+        try:
+            for entry in self._entries(self._index):
+                yield entry, read_about(self._index, entry.digest), read_used(self._index, entry.digest)
+        except FAILURES as exc:
+            self._complain(exc)
+
+    def about(self, entry: Entry) -> About:
+        """What was said of it when it was fetched."""
+        try:
+            return read_about(self._index, entry.digest) if self._index is not None else About()
+        except (*FAILURES, TypeError) as exc:
+            self._complain(exc)
+            return About()
+
+    def sizes(self, source: str) -> tuple[int, int]:
+        """How many fragments of the source there are, and their bytes."""
+        if self._index is None:
+            return 0, 0
+        try:
+            return self._index.get(_COUNT + source, 0), self._index.get(_BYTES + source, 0)
+        except FAILURES as exc:
+            self._complain(exc)
+            return 0, 0
+
     def valid_from(self, entry: Entry) -> float:
         """Since when what is fetched of its source and tables counts, in seconds of the epoch."""
         if self._index is None:
@@ -163,12 +197,15 @@ class Store:
         tables: tuple[str, ...],
         most_bytes: int | None = None,
         region: Region | None = None,
+        about: About = NOTHING_SAID,
+        pinned_until: float = 0.0,
     ) -> Recording | None:
         """The turn to fetch `key`, and the way to keep what comes; None while another has it. `schema` is what will
         arrive, `most_bytes` what the fragments of the source may take together."""
         lock = writer = None
         limit = min(most_bytes or self._most_bytes, self._most_bytes)
-        enter = partial(self._enter, key, tables, self.clock(), limit, region)
+        about = replace(about, principal=key.principal, columns=tuple(schema.names))
+        enter = partial(self._enter, key, tables, self.clock(), limit, region, about, pinned_until)
         if self._index is not None:
             try:
                 lock = FileLock.attempt(self._lock_path(key.digest))
@@ -193,6 +230,7 @@ class Store:
                 found = self._read(self._index, entry.digest)
                 if found is not None and found.file == entry.file:
                     self._forget(self._index, entry)
+                    forget_used(self._index, entry.digest)
             self._path(entry.file).unlink(missing_ok=True)
         except FAILURES as exc:
             self._complain(exc)
@@ -204,6 +242,8 @@ class Store:
         as_of: float,
         limit: int,
         region: Region | None,
+        about: About,
+        pinned_until: float,
         writer: PayloadWriter,
         written: Written,
         seconds: float,
@@ -211,6 +251,7 @@ class Store:
         path = writer.path.with_suffix(".arrow")
         writer.path.rename(path)
         entry = Entry(key.digest, key.source, tables, as_of, seconds, writer.rows, path.name, written, self._boot)
+        entry = replace(entry, pinned_until=pinned_until)
         text = region.dump() if region is not None else ""
         if region is not None and len(text) <= _LONGEST_REGION:
             shelf = _shelf(key, region.family, region.shelf())
@@ -225,7 +266,8 @@ class Store:
                 if before is not None:
                     self._forget(index, before)
                 index.set(_ENTRY + key.digest, entry.to_text())
-                self._count(index, key.source, entry.bytes)
+                put_about(index, key.digest, about)
+                self._count(index, key.source, 1, entry.bytes)
                 if entry.shelf:
                     put_on_shelf(index, entry.shelf, entry.digest)
         except FAILURES:
@@ -245,8 +287,9 @@ class Store:
             if source in (_ALL, entry.source):
                 with suppress(OSError):
                     used.append((entry, self._path(entry.file).stat().st_atime))
-        for entry in victims(used, time.time(), excess + (1 - SHARE) * limit):
+        for entry in victims(used, time.time(), self.clock(), excess + (1 - SHARE) * limit):
             self.remove(entry)
+            self.usage.evicted(entry.source)
 
     # --- the index ----------------------------------------------------------------------------------------------
 
@@ -259,18 +302,21 @@ class Store:
 
     def _sweep(self, index: Index) -> None:
         """Remove what was left by processes that ended in the middle, and count anew what is there."""
-        sizes = {_ALL: 0}
+        sizes = {_ALL: (0, 0)}
         kept = set()
         with index.transact():  # so that what it names has been renamed before
             names = {path.name for path in self._folder_path.iterdir()}
             for entry in list(self._entries(index)):
                 if entry.file not in names:
                     self._forget(index, entry)
+                    forget_used(index, entry.digest)
                     continue
                 kept.add(entry.file)
                 for source in (_ALL, entry.source):
-                    sizes[source] = sizes.get(source, 0) + entry.bytes
-            for source, size in sizes.items():
+                    count, size = sizes.get(source, (0, 0))
+                    sizes[source] = count + 1, size + entry.bytes
+            for source, (count, size) in sizes.items():
+                index.set(_COUNT + source, count)
                 index.set(_BYTES + source, size)
         for name in names - kept:
             digest, _, rest = name.partition(".")
@@ -293,13 +339,24 @@ class Store:
 
     def _forget(self, index: Index, entry: Entry) -> None:
         index.delete(_ENTRY + entry.digest)
-        self._count(index, entry.source, -entry.bytes)
+        forget_about(index, entry.digest)
+        self._count(index, entry.source, -1, -entry.bytes)
         if entry.shelf:
             take_off_shelf(index, entry.shelf, entry.digest)
 
-    def _count(self, index: Index, source: str, more: int) -> None:
+    def _count(self, index: Index, source: str, count: int, size: int) -> None:
         for each in (_ALL, source):
-            index.incr(_BYTES + each, more)
+            index.incr(_COUNT + each, count)
+            index.incr(_BYTES + each, size)
+
+    def _write_uses(self, found: Mapping[str, Used]) -> None:
+        """Of fragments that are still there. Raises what the index raises."""
+        index = self._index
+        if index is not None:
+            with index.transact():
+                for digest, used in found.items():
+                    if _ENTRY + digest in index:
+                        add_used(index, digest, used)
 
     # --- the folder ---------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from adapters.errors import Error, MissingDriver, OperationalError, SchemaNotFou
 from catalog.access import Access
 from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
-from catalog.model import CatalogTable, Settings, Source, TableNote, View
+from catalog.model import CachePolicy, CatalogTable, Settings, Source, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name
 from catalog.secrets import Redactor
 from catalog.shared import Loaded
@@ -77,6 +77,20 @@ class Catalog:
             raise self._no_source(parts)
         return self._qualified(source, parts[1] if len(parts) == 3 else None, parts[-1])
 
+    def add_system(self, source: Source) -> None:
+        """A source of the federation's own tables, which no search finds: its name comes first in theirs."""
+        self._source_by_folded[source.name.casefold()] = source
+
+    def table_policies(self) -> dict[str, CachePolicy]:
+        """What the notes on tables say of caching, by the tables' full names in lower case. No source is asked."""
+        found = {}
+        for note in self.notes:
+            source = self.sources.get(note.source)
+            if note.cache is not None and source is not None and not isinstance(source.adapter_or_fault, Exception):
+                schema = note.schema or source.adapter_or_fault.default_schema
+                found[f"{note.source}.{schema}.{note.name}".casefold()] = note.cache
+        return found
+
     def source(self, name: str) -> Source:
         """The source of that name, in whatever case. Raises SchemaNotFound."""
         source = self._source_by_folded.get(name.casefold())
@@ -88,12 +102,12 @@ class Catalog:
 
     def tables(self, source: str) -> list[TableName]:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
-        return list(self._listings.get(self.sources[source]).tables)
+        return list(self._listings.get(self.source(source)).tables)
 
     def describe(self, source: str, names: Sequence[TableName]) -> Iterator[tuple[TableName, CatalogTable | None]]:
         """Tables that `tables` has listed; None for one that cannot be described. Raises the error of a source that
         is not there any more."""
-        known = self.sources[source]
+        known = self.source(source)
         if isinstance(known.adapter, SupportsManyTables):
             found = {table.name: self._noted(known, table) for table in known.adapter.get_tables(names)}
             yield from ((name, found.get(name)) for name in names)

@@ -120,9 +120,17 @@ class CachedFetch:
         if first and not self._refreshed and not isinstance(self._fetcher, Fetcher):  # which closes its scan
             self.scan.close()
         self._unlink()
+        if first:
+            self._count()
         if self._stream is not None:
             with suppress(ValueError):  # it is just being pulled, and ends by itself
                 self._stream.close()
+
+    def _count(self) -> None:
+        if self._cached is not None:
+            self._cache.hit(self._cached)
+        elif self._fetcher is not None:
+            self._cache.miss(self._wanted)
 
     # --- where the rows come from -------------------------------------------------------------------------------
 

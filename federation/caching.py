@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,8 +19,9 @@ import pyarrow as pa
 from adapters.base import CancelToken, SupportsQuery
 from adapters.duck import Duck
 from adapters.errors import DataTooStale, Error, QueryCancelled, SourceUnavailable
+from cache.about import About
 from cache.entry import Entry
-from cache.keys import FragmentKey, fingerprint, scan_text
+from cache.keys import FragmentKey, fingerprint, principal, scan_text
 from cache.recording import Recording
 from cache.regions import Region
 from cache.store import MOST_BYTES, Store
@@ -32,6 +33,7 @@ from federation.fetch import Fetcher
 from federation.local import LocalSchema
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
+from federation.planner.shape import shown
 from federation.progress import Freshness, State
 from federation.staleness import ANY, Demand
 
@@ -56,6 +58,7 @@ class Wanted:
     tables: tuple[str, ...]
     asked: Callable[[], Asked | None]
     known: bool  # whether nothing else restricts its rows
+    statement: Callable[[], str]  # for people
 
     @property
     def region(self) -> Region | None:
@@ -82,6 +85,7 @@ class FragmentCache:
         self.containment = containment
         self._lock = threading.Lock()
         self._credentials = credentials
+        self.principals = {name: principal(name, each) for name, each in credentials.items()}
         self._refreshing: set[str] = set()
         self._workers: ThreadPoolExecutor | None = None
         self._closing = CancelToken()
@@ -108,28 +112,27 @@ class FragmentCache:
         policy = allows if limit is None else within(allows, limit)
         names = {each.full_name for each in fragment.tables}
         asked = cache(lambda: self.containment.asked(fragment))  # when nothing fresh was asked for in the same words
-        return Wanted(
-            self._key(fragment), policy, allows, limit, tuple(sorted(names)), asked, fragment.keys is not None
-        )
+        known, tables = fragment.keys is not None, tuple(sorted(names))
+        return Wanted(self._key(fragment), policy, allows, limit, tables, asked, known, partial(shown, fragment))
 
     def find(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given without asking the source first; of that schema, or it is of no use."""
-        return self._open(self._seek(wanted, self._judge(wanted)), schema, cancel)
+        return self._open(self._seek(wanted, self.judge(wanted.policy)), schema, cancel)
 
     def find_same(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What of that was asked for in the same words."""
-        return self._open(self._same(wanted, self._judge(wanted)), schema, cancel)
+        return self._open(self._same(wanted, self.judge(wanted.policy)), schema, cancel)
 
     def fall_back(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given now that the source could not be reached."""
-        return self._open(self._seek(wanted, self._judge(wanted, failed=True)), schema, cancel)
+        return self._open(self._seek(wanted, self.judge(wanted.policy, failed=True)), schema, cancel)
 
     def refusal(self, wanted: Wanted, error: Error) -> Error:
         """What to raise for a source that failed, whose rows `fall_back` has not: whether it has them, but too old for
         the query."""
         if wanted.limit is None or not isinstance(error, SourceUnavailable):
             return error
-        found = self._seek(wanted, self._judge(replace(wanted, policy=wanted.allows), failed=True))
+        found = self._seek(wanted, self.judge(wanted.allows, failed=True))
         if found is None:
             return error
         age = self.store.clock() - found.entry.as_of
@@ -146,7 +149,7 @@ class FragmentCache:
         found = {}
         for fragment in fragments:
             wanted = self.wanted(fragment, demand)
-            source = self._seek(wanted, self._judge(wanted)) if wanted is not None else None
+            source = self._seek(wanted, self.judge(wanted.policy)) if wanted is not None else None
             if source is not None:
                 found[fragment.name] = Freshness(fragment.source.name, source.state, source.entry.as_of, source.query)
         return found
@@ -154,7 +157,7 @@ class FragmentCache:
     def cost(self, fragment: Fragment) -> Cost | None:
         """What it costs to give the fragment as it is planned now, where it is fresh."""
         wanted = self.wanted(fragment, ANY)
-        found = self._same(wanted, self._judge(wanted)) if wanted is not None else None
+        found = self._same(wanted, self.judge(wanted.policy)) if wanted is not None else None
         if found is None or found.state is not State.FRESH:
             return None
         return Cost(found.entry.rows, found.entry.bytes, found.entry.bytes / BYTES_PER_SECOND)
@@ -162,12 +165,21 @@ class FragmentCache:
     def find_part(self, wanted: Wanted) -> Found | None:
         """What has a part of it, if the other one may be fetched."""
         asked = wanted.asked()
-        judge = self._judge(wanted)
+        judge = self.judge(wanted.policy)
         return self.containment.seek_part(wanted.key, asked, judge) if asked is not None else None
 
     def record(self, wanted: Wanted, schema: pa.Schema) -> Recording | None:
         """As Store.record."""
-        return self.store.record(wanted.key, schema, wanted.tables, wanted.policy.max_bytes, wanted.region)
+        about = About(statement=wanted.statement())
+        return self.store.record(wanted.key, schema, wanted.tables, wanted.policy.max_bytes, wanted.region, about)
+
+    def hit(self, cached: Cached) -> None:
+        """It was given."""
+        self.store.usage.hit(cached.entry.source, cached.entry.digest, cached.entry.seconds)
+
+    def miss(self, wanted: Wanted) -> None:
+        """Its source was asked."""
+        self.store.usage.miss(wanted.key.source)
 
     def refresh(self, wanted: Wanted, schema: pa.Schema, make: MakeFetcher) -> bool:
         """Ask the source again, behind everyone's back; False when that is not needed, or there is too much to do."""
@@ -212,10 +224,9 @@ class FragmentCache:
         state = judge(entry) if entry is not None else None
         return Found(entry, state) if entry is not None and state is not None else None
 
-    def _judge(self, wanted: Wanted, *, failed: bool = False) -> Judge:
+    def judge(self, policy: CachePolicy, *, failed: bool = False) -> Judge:
         """The state of an entry now, or None where it is too old to be given: when its source has `failed`, and when
         not."""
-        policy = wanted.policy
         longer = policy.stale_if_error if failed else policy.stale_while_revalidate
 
         def judge(entry: Entry) -> State | None:

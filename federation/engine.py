@@ -26,6 +26,7 @@ from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
 from federation.bind import Binder, Bound
+from federation.cache_table import CacheTable
 from federation.caching import FragmentCache
 from federation.execute import Execution
 from federation.fetch import start_deadline
@@ -45,6 +46,7 @@ from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots
 from federation.staleness import ANY, Demand, read_demand
+from federation.system import SYSTEM, system_source
 from federation.verify import SECONDS, Sample, Statement, Verifier
 
 
@@ -126,10 +128,12 @@ class Engine:
         self._slots = {
             source.name: Slots(source.limits.concurrency or DEFAULT_SIZE) for source in catalog.sources.values()
         }
+        self._slots[SYSTEM] = Slots(DEFAULT_SIZE)
         self._at_close: list[Callable[[], None]] = []
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog, self._duck, self._local)
+        catalog.add_system(system_source({"cache": CacheTable(catalog, self.cache).table}))
         learned = Learned(settings.statistics_directory)
         self._costs = Costs(learned, self.cache.cost) if self.cache is not None else Costs(learned)
         self._known_plans = KnownPlans()
@@ -266,13 +270,15 @@ class Engine:
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
     ) -> Statement:
-        """How verification runs the query again."""
+        """How verification runs the query again. What the system says of itself differs each time: such a query has no
+        sources that could be at fault."""
         params = copy(params)  # the caller may put others into it
+        sources = {fragment.source.name for fragment in planned.plan.fragments}
         return Statement(
             bind=lambda: self._binder.bind(_read(sql, params)).query,
             run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS, None, ANY),
             explain=lambda: self.explain(sql, params, options=options).text(),
-            sources=tuple(sorted({fragment.source.name for fragment in planned.plan.fragments})),
+            sources=() if SYSTEM in sources else tuple(sorted(sources)),
             schema=planned.schema,
             optimizations=read_options(options or {}),
         )

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from federation.cli.destination import destination
+from federation.cli.run import Statement, run, terminal_look
 from federation.location import catalog_path
+
+LIST = "SELECT * FROM system.cache"
 
 
 def cache(args: argparse.Namespace) -> int:
@@ -12,8 +16,12 @@ def cache(args: argparse.Namespace) -> int:
 
     engine = Engine.open(catalog_path(args.catalog))
     try:
-        for name in args.name:
-            print(f"{name}: {engine.invalidate(name)} fragments")
+        if args.action is None:
+            with destination(None) as out:
+                run(engine, Statement(LIST), out, args.format, terminal_look())
+        else:
+            for name in args.name:
+                print(f"{name}: {engine.invalidate(name)} fragments")
     finally:
         engine.close()
     return 0

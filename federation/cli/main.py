@@ -145,8 +145,10 @@ def _add_tokens(commands: Commands, state: argparse.ArgumentParser) -> None:
 
 
 def _add_cache(commands: Commands, catalog: argparse.ArgumentParser) -> None:
-    cache = commands.add_parser("cache", help="what the cache has: invalidate")
-    invalidate = cache.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
-        "invalidate", parents=[catalog], help="give nothing any more that was fetched until now"
-    )
+    cache = commands.add_parser("cache", parents=[catalog], help="list what the cache has, or invalidate some of it")
+    cache.add_argument("-f", "--format", choices=FORMATS, default="table", help="default: table")
+    actions = cache.add_subparsers(dest="action", metavar="ACTION")
+    invalidate = actions.add_parser("invalidate", help="give nothing any more that was fetched until now")
+    # Without a default, which would take the place of what stands before the action.
+    invalidate.add_argument("-c", "--catalog", metavar="FILE", type=Path, default=argparse.SUPPRESS)
     invalidate.add_argument("name", nargs="+", metavar="NAME", help="a source, a table, a view, or tag:TAG")

@@ -54,9 +54,9 @@ async def ready(server: Annotated[Server, Depends(server_of)], response: Respons
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(server: Annotated[Server, Depends(server_of)]) -> Response:
-    """Figures of queries, sources and the process, for Prometheus."""
+    """Figures of queries, sources, the cache and the process, for Prometheus."""
     found = server.metrics
     found.open.set(server.queries.open)
     for source, probe in server.probes.last.items():
         found.up.labels(source).set(probe.sqlstate is None)
-    return Response(found.text(), media_type=PROMETHEUS)
+    return Response(await server.workers.control(found.text), media_type=PROMETHEUS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,21 +14,27 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.errors import Error, InternalError
+from cache.usage import Totals
+from federation.http.engines import Engines
 from federation.http.run import Run
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 LAG_EVERY = 0.02
+CACHE = "federation_cache_"
 
 
 class Metrics:
     """The figures of one server. `observe` is called with each query that has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, engines: Engines) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(_Cache(engines))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.queries = Counter("federation_queries", "queries that have ended", ["state"], registry=self.registry)
@@ -78,6 +85,37 @@ class Metrics:
             due = loop.time() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             self.lag.observe(max(0.0, loop.time() - due))
+
+
+class _Cache(Collector):
+    """Of the cache, by source: what was counted since the catalog was read, and what lies in the folder, whoever put it
+    there. Reads the disk."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing is read when it is registered."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        label = ["source"]
+        hits = CounterMetricFamily(f"{CACHE}hits", "fragments that the cache gave", labels=label)
+        misses = CounterMetricFamily(f"{CACHE}misses", "fragments that a source was asked for", labels=label)
+        evictions = CounterMetricFamily(f"{CACHE}evictions", "fragments that made room for others", labels=label)
+        entries = GaugeMetricFamily(f"{CACHE}entries", "fragments on disk", labels=label)
+        size = GaugeMetricFamily(f"{CACHE}bytes", "what they take there", labels=label)
+        families: list[CounterMetricFamily | GaugeMetricFamily] = [hits, misses, evictions, entries, size]
+        with self._engines.lease() as engine:
+            if engine.cache is not None:
+                store = engine.cache.store
+                totals = store.usage.totals()
+                for source in engine.cache.principals:
+                    counted = totals.get(source, Totals())
+                    found = (counted.hits, counted.misses, counted.evictions, *store.sizes(source))
+                    for family, value in zip(families, found, strict=True):
+                        family.add_metric([source], value)
+        yield from families
 
 
 class CountRequests:

@@ -50,7 +50,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.threads)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.engines)
         self.probes = Probes(self.engines, self.workers)
         self.queries = Queries(self.config.max_queries, self.metrics.observe)
         self.answers = Answers(self.engines, self.workers, self.queries)

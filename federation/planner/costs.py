@@ -21,6 +21,7 @@ from catalog.model import CatalogTable, Source
 from federation.fetch import FetchStats
 from federation.planner import filters
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
+from federation.planner.shape import shape
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class Costs:
         """Learn from a fragment that was read to its end."""
         self._learned.record(
             fragment.source.name,
-            _shape(fragment),
+            shape(fragment),
             stats.rows,
             stats.bytes,
             stats.requests,
@@ -113,7 +114,7 @@ class Costs:
         elif isinstance(fragment, TableScan):
             fragment.cost = self._scanned(fragment)
         if fragment.cost.rows is None:
-            seen = self._learned.fragment(fragment.source.name, _shape(fragment))
+            seen = self._learned.fragment(fragment.source.name, shape(fragment))
             fragment.cost = Cost(seen.rows, seen.bytes, seen.seconds) if seen is not None else Cost()
         fragment.expected = fragment.cost
 
@@ -165,15 +166,3 @@ class Costs:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return value
-
-
-def _shape(fragment: Fragment) -> str:
-    """The fragment without its constants."""
-    if isinstance(fragment, TableScan):
-        tests = ", ".join(sorted(f"{each.column} {each.op}" for each in fragment.predicates))
-        return f"{fragment.table} {fragment.columns} {tests}"
-    assert isinstance(fragment, RemoteQuery)
-    query = fragment.translated.query.copy()
-    for literal in list(query.find_all(exp.Literal)):
-        literal.replace(exp.Placeholder())
-    return query.sql()
