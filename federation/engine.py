@@ -42,6 +42,7 @@ from federation.planner.known_plans import KnownPlans
 from federation.planner.nodes import Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
+from federation.planner.shapes import Shape, shape_of
 from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots
@@ -190,7 +191,7 @@ class Engine:
     ) -> Explanation:
         """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
         demand = read_demand(options or {})
-        planned = self.plan(sql, params, options=options)
+        planned = self._planned(sql, params, self._allowed(options), anew=True)
         if not analyze:
             planned.plan.close()
             cached = self.cache.peek(planned.plan.fragments, demand) if self.cache is not None else {}
@@ -210,7 +211,7 @@ class Engine:
         self, sql: str | exp.Query, params: Parameters = None, *, options: Mapping[str, Any] | None = None
     ) -> Planned:
         """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
-        return self._planned(sql, params, self.verifier.restricted(read_options(options or {})))
+        return self._planned(sql, params, self._allowed(options))
 
     def describe(self, sql: str | exp.Query, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
@@ -283,27 +284,32 @@ class Engine:
             optimizations=read_options(options or {}),
         )
 
-    def _planned(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations) -> Planned:
+    def _allowed(self, options: Mapping[str, Any] | None) -> Optimizations:
+        return self.verifier.restricted(read_options(options or {}))
+
+    def _planned(
+        self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations, *, anew: bool = False
+    ) -> Planned:
         try:
-            return self._plan(sql, params, optimizations)
+            return self._plan(sql, params, optimizations, anew=anew)
         except RecursionError as exc:
             raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
         except Error as exc:
             self.catalog.redactor.scrub_error(exc)
             raise
 
-    def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations) -> Planned:
+    def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations, *, anew: bool) -> Planned:
+        """A plan that is made `anew` has the notes of this very statement."""
         bound = self._binder.bind(_read(sql, params))
-        text = to_sql(bound.query)
-        columns = self._typed(bound, text)
-        plan = self._known_plans.get(text, bound.tables, optimizations)
+        shape = shape_of(bound.query, bound.tables)
+        plan = None if anew else self._known_plans.get(shape, bound.tables, optimizations)
         if plan is None:
-            plan = self._made_plan(bound, text, columns, optimizations)
+            plan = self._made_plan(bound, shape, self._typed(bound, to_sql(bound.query)), optimizations)
         plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
-        return Planned(plan, self._local.arrow_schema(columns), bound.tables)
+        return Planned(plan, self._local.arrow_schema(plan.columns), bound.tables)
 
     def _made_plan(
-        self, bound: Bound, text: str, columns: Sequence[tuple[str, str]], optimizations: Optimizations
+        self, bound: Bound, shape: Shape, columns: Sequence[tuple[str, str]], optimizations: Optimizations
     ) -> Plan:
         known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
         for node in bound.query.walk():
@@ -312,7 +318,7 @@ class Engine:
         normalized = normalize(bound.query, known, self._local.evaluate)
         plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
         if timeless:
-            self._known_plans.keep(text, bound.tables, optimizations, plan)
+            self._known_plans.keep(shape, bound.tables, optimizations, plan)
         return plan
 
     def _forget(self, tables: Mapping[str, CatalogTable]) -> None:

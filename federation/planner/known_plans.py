@@ -5,7 +5,7 @@ costs are compared, so a plan is never one for other tables than the catalog has
 decide how quick a plan is, not what it answers; they are looked at again after as long as `costs` keeps estimates.
 
 Kept is what can run again as it is: no stages and runtime filters, for they change fragments, and scans that share
-nothing.
+nothing. A plan serves every statement of its shape (`shapes`), if all its keys can be put into it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from catalog.model import CatalogTable
 from federation.planner.costs import KEPT_SECONDS
 from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimization, Optimizations
+from federation.planner.shapes import Keys, Shape, takes_other_keys, with_keys
 
 KEPT = 512
 
-_Key = tuple[str, frozenset[Optimization]]
+_Key = tuple[str, Keys | None, frozenset[Optimization]]  # None: for any keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +32,44 @@ class _Known:
     tables: Mapping[str, CatalogTable]
     optimizations: Optimizations
     plan: Plan
+    keys: Keys
     until: float
 
 
 class KnownPlans:
-    """By the text of the bound query, in which tables have identifiers. Thread-safe."""
+    """By the shape of the bound query, in which tables have identifiers. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
 
-    def get(self, text: str, tables: Mapping[str, CatalogTable], optimizations: Optimizations) -> Plan | None:
-        key = text, optimizations.disabled
-        with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                return None
-            self._known.move_to_end(key)
-        if time.monotonic() > known.until or known.optimizations != optimizations or known.tables != tables:
+    def get(self, shape: Shape, tables: Mapping[str, CatalogTable], optimizations: Optimizations) -> Plan | None:
+        known = self._find((shape.text, shape.keys, optimizations.disabled))
+        known = known or self._find((shape.text, None, optimizations.disabled))
+        if known is None or time.monotonic() > known.until:
             return None
-        return _another(known.plan)
+        if known.optimizations != optimizations or known.tables != tables:
+            return None
+        return with_keys(known.plan, known.keys, shape.keys) if known.keys != shape.keys else _another(known.plan)
 
-    def keep(self, text: str, tables: Mapping[str, CatalogTable], optimizations: Optimizations, plan: Plan) -> None:
+    def keep(self, shape: Shape, tables: Mapping[str, CatalogTable], optimizations: Optimizations, plan: Plan) -> None:
         if plan.stages or not all(map(_can_run_again, plan.fragments)):
             return
-        known = _Known(tables, optimizations, _another(plan), time.monotonic() + KEPT_SECONDS)
+        keys = None if takes_other_keys(plan, shape.keys) else shape.keys
+        key = shape.text, keys, optimizations.disabled
+        known = _Known(tables, optimizations, _another(plan), shape.keys, time.monotonic() + KEPT_SECONDS)
         with self._lock:
-            self._known[text, optimizations.disabled] = known
-            self._known.move_to_end((text, optimizations.disabled))
+            self._known[key] = known
+            self._known.move_to_end(key)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
+
+    def _find(self, key: _Key) -> _Known | None:
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+            return found
 
     def forget(self) -> None:
         """Something is not as it was planned."""
