@@ -9,9 +9,30 @@ from sqlglot import exp
 from adapters.errors import Error
 from federation.pgwire.dialect.kinds import of_type
 from federation.pgwire.dialect.parameters import oid_of
-from federation.pgwire.types import ARRAYS, INT8, NAME, OID, TEXT
+from federation.pgwire.overlay.rewrite import system_relation
+from federation.pgwire.overlay.structure import structure
+from federation.pgwire.types import (
+    ARRAYS,
+    INT8,
+    NAME,
+    OID,
+    REGCLASS,
+    REGNAMESPACE,
+    REGOPER,
+    REGOPERATOR,
+    REGPROC,
+    REGPROCEDURE,
+    REGROLE,
+    REGTYPE,
+    TEXT,
+)
 
-_BY_NAME = {"oid": OID, "regclass": OID, "regtype": OID, "name": NAME}
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_BY_NAME = {
+    **{"oid": OID, "name": NAME, "regproc": REGPROC, "regprocedure": REGPROCEDURE, "regoper": REGOPER},
+    **{"regoperator": REGOPERATOR, "regclass": REGCLASS, "regtype": REGTYPE, "regrole": REGROLE},
+    **{"regnamespace": REGNAMESPACE},
+}
 
 
 def catalog_parameter_types(tree: exp.Query, known: Sequence[int]) -> list[int]:
@@ -33,17 +54,27 @@ def _type_of(parameter: exp.Parameter) -> int:
         return _named(around.to)
     if isinstance(around, exp.Limit | exp.Offset):
         return INT8
+    if isinstance(around, exp.In):
+        return _of_column(around.this) if around.this is not operand else TEXT
     if isinstance(around, exp.Any):
-        return ARRAYS[_compared(around)]
+        return ARRAYS.get(_compared(around), ARRAYS[TEXT])
     return _compared(operand)
 
 
 def _compared(operand: exp.Expr) -> int:
     comparison = operand.parent
-    if not isinstance(comparison, exp.Binary):
+    if not isinstance(comparison, _COMPARISONS):
         return TEXT
-    other = comparison.right if comparison.left is operand else comparison.left
-    return OID if isinstance(other, exp.Column) and other.name.lower().endswith(("oid", "relid")) else TEXT
+    return _of_column(comparison.right if comparison.left is operand else comparison.left)
+
+
+def _of_column(node: exp.Expr) -> int:
+    """The type of a column of the catalog, by those relations of the whole query that have one of its name."""
+    if not isinstance(node, exp.Column):
+        return TEXT
+    relations = filter(None, map(system_relation, node.root().find_all(exp.Table)))
+    kinds = {kind for relation in relations if (kind := relation.columns.get(node.name.lower()))}
+    return structure().types[kinds.pop()].oid if len(kinds) == 1 else TEXT
 
 
 def _named(type_: exp.DataType) -> int:

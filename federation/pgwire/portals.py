@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
+from sqlglot import exp
 
 from adapters.base import CancelToken
 from adapters.errors import ProgrammingError
@@ -25,7 +26,7 @@ class PortalFailed(ProgrammingError, sqlstate="55000"):
 class Portal:
     """`open` starts the statement, once, when its columns or rows are asked for first.
 
-    `formats` as Bind has them. `held`: it outlives the transaction.
+    `values` are those of its parameters, `formats` as Bind has them. `held`: it outlives the transaction.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Portal:
         open_answer: Callable[[CancelToken], Answer],
         formats: Sequence[int] = (),
         *,
+        values: Sequence[exp.Expr] = (),
         held: bool = False,
     ) -> None:
         self.parsed = parsed
+        self.values = values
         self.formats = formats
         self.held = held
         self.cancel = CancelToken()

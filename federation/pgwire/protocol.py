@@ -186,7 +186,7 @@ class Protocol:
             elif isinstance(parsed, said.Empty):
                 end = messages.EMPTY_QUERY
             else:
-                end = messages.command_complete(self._statements.perform(parsed))
+                end = messages.command_complete(self._statements.perform(parsed, portal.values))
         self._connection.send(end)
 
     @contextmanager

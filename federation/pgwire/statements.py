@@ -70,7 +70,7 @@ class Statements:
 
     def portal(self, prepared: Prepared, values: Sequence[exp.Expr], formats: Sequence[int] = ()) -> Portal:
         """`values` are those of its parameters, `formats` as Bind has them."""
-        return Portal(prepared.parsed, partial(self._open, prepared, values), formats)
+        return Portal(prepared.parsed, partial(self._open, prepared, values), formats, values=values)
 
     # --- with rows --------------------------------------------------------------------------------------------------
 
@@ -123,8 +123,8 @@ class Statements:
 
     # --- without rows -----------------------------------------------------------------------------------------------
 
-    def perform(self, parsed: said.Parsed) -> str:
-        """Do what a statement without rows says; its tag."""
+    def perform(self, parsed: said.Parsed, bound: Sequence[exp.Expr]) -> str:
+        """Do what a statement without rows says; its tag. `bound` are the values of its parameters."""
         session = self._session
         match parsed:
             case said.Unsupported(sqlstate, text, hint):
@@ -150,7 +150,7 @@ class Statements:
                 return transactions.rollback_to(session, parsed)
             case said.Declare(query=query, hold=hold):
                 inner = Prepared(query, duckdb=self._session.duckdb)
-                portal = Portal(query, partial(self._open, inner, ()), [int(parsed.binary)], held=hold)
+                portal = Portal(query, partial(self._open, inner, bound), [int(parsed.binary)], held=hold)
                 return cursors.declare(session, parsed, portal)
             case said.Move():
                 return cursors.move(session, parsed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.http.running import write_sample
-from tests.pgwire.overlay_world import World, worlds
+from tests.pgwire.overlay_world import World, worlds, write_catalog
 from tests.pgwire.running import Postgres, start_face
 from tests.servers import Server
 
@@ -33,3 +33,12 @@ def world(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> 
     postgres_server.run("CREATE DATABASE overlay TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     uri = postgres_server.uri.rsplit("/", 1)[0] + "/overlay"
     yield from worlds(uri, tmp_path_factory.mktemp("overlay"))
+
+
+@pytest.fixture(scope="session")
+def catalog_face(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server over the tables of the world's PostgreSQL."""
+    folder = tmp_path_factory.mktemp("face")
+    write_catalog(folder / "federation.toml", world.uri)
+    with start_face(folder) as running:
+        yield running

@@ -29,6 +29,16 @@ CREATE TABLE shop.orders (
   tags text[], code uuid, weight double precision, size real, photo bytea, took interval, due time without time zone,
   PRIMARY KEY (id, line));
 CREATE TABLE shop."Odd Name" ("A b" integer, "select" text, plain text);
+SET track_counts = off;  -- the overlay has no statistics either
+INSERT INTO shop.customers VALUES
+  (1, 'Ada', '1815-12-10', 12.50, '2024-03-31 12:00:00.25+02'), (2, 'Grüße', NULL, NULL, NULL);
+INSERT INTO shop.orders VALUES
+  (1, 1, 1, true, '2024-02-29 10:20:30.000001', '{a,NULL,"b c"}', '01234567-89ab-cdef-0123-456789abcdef', 0.1, 1.5,
+   '\\x00ff', '1 year 2 days 03:04:05.6', '23:59:59.999999'),
+  (1, 2, 1, false, NULL, '{}', NULL, -1e300, NULL, '\\x', '-1 day', NULL),
+  (2, 1, 2, NULL, '0001-01-01', NULL, NULL, NULL, -0.0, NULL, NULL, '00:00');
+INSERT INTO shop."Odd Name" VALUES (1, 'it''s', 'öäü €');
+RESET track_counts;
 """
 
 

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.pgwire.overlay_world import World, write_catalog
-from tests.pgwire.running import Postgres, start_face
+from tests.pgwire.overlay_world import World
+from tests.pgwire.running import Postgres
 
 COMMANDS = [
     *(r"\dn", r"\dt", r"\dv", r"\d", r"\d customers", r"\d+ customers", r"\d orders", r'\d "Odd Name"', r"\df", r"\dT"),
     *(r"\dp", r"\dx", r"\di", r"\d pg_am", r"\dS pg_tables", r"\df pg_catalog.age"),
 ]
-
-
-@pytest.fixture(scope="module")
-def catalog_face(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    folder: Path = tmp_path_factory.mktemp("face")
-    write_catalog(folder / "federation.toml", world.uri)
-    with start_face(folder) as running:
-        yield running
 
 
 def test_psql_prints_the_same(world: World, catalog_face: Postgres) -> None:

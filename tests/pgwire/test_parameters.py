@@ -9,6 +9,7 @@ import pytest
 
 from adapters.errors import Error
 from federation.engine import Engine
+from federation.pgwire.catalog_parameters import catalog_parameter_types
 from federation.pgwire.dialect.parameters import bind, parameter_types
 from federation.pgwire.dialect.read import statements
 from federation.pgwire.dialect.statements import Query
@@ -39,6 +40,14 @@ SAME = [
     "SELECT id FROM edge WHERE a @> $1 AND a[$2] = $3",
     "VALUES ($1, 1), (2, $2)",
     "SELECT $1::varchar(3), $2::int[]",
+]
+SAME_IN_THE_CATALOG = [
+    "SELECT relname FROM pg_class WHERE oid = $1::regclass AND reltype = $2::regtype AND relnamespace = $3",
+    "SELECT $1::regproc, $2::regprocedure, $3::regoper, $4::regoperator, $5::regrole, $6::regnamespace",
+    "SELECT $1::oid, $2::text, $3::regclass[] FROM pg_class LIMIT $4",
+    "SELECT 1 FROM pg_class c, pg_attribute a WHERE relkind = $1 AND relname = $2 AND attnum > $3",
+    "SELECT 1 FROM pg_class WHERE relname LIKE $1 AND oid IN ($2, $3) AND relam = ANY ($4) AND relhasindex <> $5",
+    "SELECT 1 FROM information_schema.columns WHERE table_name = $1 AND ordinal_position < $2",
 ]
 
 
@@ -74,6 +83,11 @@ def _theirs(database: psycopg.Connection, text: str) -> list[int]:
 @pytest.mark.parametrize("text", SAME)
 def test_types_are_inferred_as_postgresql_does(database: psycopg.Connection, engine: Engine, text: str) -> None:
     assert parameter_types(_query(text).tree, [], engine.columns) == _theirs(database, text)
+
+
+@pytest.mark.parametrize("text", SAME_IN_THE_CATALOG)
+def test_types_are_inferred_in_the_catalog_too(database: psycopg.Connection, text: str) -> None:
+    assert catalog_parameter_types(_query(text).tree, []) == _theirs(database, text)
 
 
 def test_what_the_client_says_stands(engine: Engine) -> None:
