@@ -198,6 +198,10 @@ class OutOfMemory(OperationalError, sqlstate="53200", retryable=True):
     """The memory limit was reached and could not be relieved by spilling."""
 
 
+class CacheDamaged(OperationalError, sqlstate="XX001", retryable=True):
+    """A file of the cache is found not to be what was written, when some of its rows were given already."""
+
+
 class IntegrityError(DatabaseError, sqlstate="23000"):
     """PEP 249: a constraint would be broken."""
 

@@ -26,6 +26,9 @@ def take_off_shelf(index: Index, place: str, digest: str) -> None:
 
 
 def on_shelf(index: Index, place: str) -> list[str]:
-    """Raises ValueError for what is not ours."""
-    found = index.get(_SHELF + place)
-    return [str(each) for each in json.loads(found)] if isinstance(found, str) else []
+    """Nothing for what is not ours."""
+    try:
+        found = index.get(_SHELF + place)
+        return [str(each) for each in json.loads(found)] if isinstance(found, str) else []
+    except ValueError:
+        return []

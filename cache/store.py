@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,9 +23,11 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from adapters.errors import CacheDamaged
 from cache.about import NOTHING_SAID, About, forget_about, put_about, read_about
 from cache.entry import Entry, read_entry
 from cache.eviction import SHARE, victims
@@ -41,6 +42,9 @@ from cache.regions import Region
 from cache.shelves import on_shelf, put_on_shelf, take_off_shelf
 from cache.usage import Usage, Used, add_used, forget_used, read_used
 
+if TYPE_CHECKING:
+    from cache.sealing import Seal
+
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 10 << 30
@@ -54,14 +58,23 @@ _ALL = ""  # the source that stands for all of them
 
 
 class Store:
-    """Thread-safe. `clock` gives seconds of the epoch. A folder that cannot be used keeps nothing."""
+    """Thread-safe. `clock` gives seconds of the epoch. With a `seal`, nothing of the values can be read in the folder.
+    A folder that cannot be used keeps nothing."""
 
-    def __init__(self, root: Path, *, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.time,
+        seal: Seal | None = None,
+    ) -> None:
         self.clock = clock
         self.waiters = Waiters()
         self.usage = Usage(self._write_uses)
         self.salt = b""
         self._root = root
+        self._seal = seal
         self._most_bytes = most_bytes
         self._boot = this_boot()
         self._verified: set[tuple[str, int]] = set()
@@ -69,7 +82,8 @@ class Store:
         self._folder: Folder | None = None
         self._index: Index | None = None
         try:
-            self._folder = Folder(root, f"{FORMAT}-{version('federation')}")
+            name = f"{FORMAT}-{version('federation')}"
+            self._folder = Folder(root, f"{name}-{seal.name}" if seal is not None else name)
             try:
                 self._open(self._folder)
             except FAILURES as exc:
@@ -114,13 +128,19 @@ class Store:
             self._complain(exc)
         return found
 
+    @property
+    def maps(self) -> bool:
+        """Whether what `open` gives is in memory already, and nothing of it can fail."""
+        return self._seal is None
+
     def open(self, entry: Entry) -> pa.RecordBatchReader | None:
-        """The batches, mapped into memory; None when they are gone or not what was written, and then the entry is as
-        well."""
+        """The batches; None when they are gone or not what was written, and then the entry is as well. They are mapped
+        into memory, or with a seal, opened as they are read, which may raise CacheDamaged."""
         known = (entry.file, entry.written.modified)
         trusted = entry.boot == self._boot or known in self._verified
         try:
-            reader = open_payload(self._path(entry.file), entry.written, trusted=trusted)
+            path, fail = self._path(entry.file), partial(self._damaged, entry)
+            reader = open_payload(path, entry.written, trusted=trusted, seal=self._seal, fail=fail)
         except OSError:
             reader = None
         if reader is None:
@@ -128,6 +148,12 @@ class Store:
         else:
             self._verified.add(known)
         return reader
+
+    def _damaged(self, entry: Entry) -> CacheDamaged:
+        self.remove(entry)
+        return CacheDamaged(
+            "what the cache has is not what was written", hint="ask again: the source is asked", source=entry.source
+        )
 
     def entries(self) -> Iterator[Entry]:
         """All that can be found now."""
@@ -212,7 +238,7 @@ class Store:
                 if lock is None:
                     return None
                 path = self._path(f"{key.digest}.{secrets.token_hex(8)}.part")
-                writer = PayloadWriter(path, schema, limit)
+                writer = PayloadWriter(path, schema, limit, self._seal)
             except FAILURES as exc:
                 self._complain(exc)
         return Recording(lock, writer, enter, partial(self.waiters.fail, key.digest), self._complain)
@@ -294,9 +320,9 @@ class Store:
     # --- the index ----------------------------------------------------------------------------------------------
 
     def _open(self, folder: Folder) -> None:
-        index = open_index(folder.path, most_bytes=None, seconds=_LOCK_SECONDS)
-        index.add("salt", os.urandom(16))
-        self.salt = index.get("salt")
+        index = open_index(folder.path, most_bytes=None, seconds=_LOCK_SECONDS, seal=self._seal)
+        index.add("salt", secrets.token_hex(16))
+        self.salt = bytes.fromhex(index.get("salt"))
         self._sweep(index)
         self._index = index
 
@@ -330,12 +356,15 @@ class Store:
     def _entries(self, index: Index) -> Iterator[Entry]:
         for key in list(index.iterkeys()):
             if isinstance(key, str) and key.startswith(_ENTRY):
-                entry = read_entry(index.get(key))
+                entry = self._read(index, key.removeprefix(_ENTRY))
                 if entry is not None:
                     yield entry
 
     def _read(self, index: Index, digest: str) -> Entry | None:
-        return read_entry(index.get(_ENTRY + digest))
+        try:
+            return read_entry(index.get(_ENTRY + digest))
+        except ValueError:  # it was not written here
+            return None
 
     def _forget(self, index: Index, entry: Entry) -> None:
         index.delete(_ENTRY + entry.digest)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from catalog.model import CachePolicy
+from catalog.secrets import Redactor
 from catalog.values import Section
 
 _DURATIONS = ("ttl", "stale_while_revalidate", "stale_if_error")
 TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags")
 SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries", "tags")
+KEY_BYTES = 32
 _EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'
 
 
@@ -37,6 +42,24 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
         frozenset(each.lower() for each in inner.texts("immutable")),
         frozenset(inner.texts("tags")) | base.tags,
     )
+
+
+def read_encryption_key(section: Section, redactor: Redactor) -> bytes | None:
+    """32 bytes in base64 or hexadecimal; None where the section has no key, or a wrong one."""
+    text = section.text("cache_encryption_key")
+    if text is None:
+        return None
+    redactor.add(text)
+    for read in (bytes.fromhex, partial(base64.b64decode, validate=True)):
+        with suppress(ValueError):
+            if len(key := read(text.strip())) == KEY_BYTES:
+                return key
+    section.fault(
+        "cache_encryption_key",
+        f"this must be {KEY_BYTES} random bytes, in base64 or hexadecimal",
+        "make one with openssl rand -base64 32, and write ${env:NAME} for it",
+    )
+    return None
 
 
 def within(policy: CachePolicy, seconds: float) -> CachePolicy:

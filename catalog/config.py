@@ -21,7 +21,7 @@ from sqlglot import exp
 from adapters.errors import CatalogError, MissingDriver
 from adapters.registry import adapter_class
 from catalog.access import Access, read_access
-from catalog.caching import read_policy
+from catalog.caching import read_encryption_key, read_policy
 from catalog.constraints import read_constraint
 from catalog.model import CachePolicy, Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
@@ -42,6 +42,7 @@ SETTINGS = (
     "statistics_directory",
     "cache_directory",
     "cache_size",
+    "cache_encryption_key",
 )
 SOURCE_KEYS = ("adapter", "limits", "cache")
 LIMIT_KEYS = ("concurrency", "timeout")
@@ -52,7 +53,7 @@ VIEW_KEYS = ("sql",)
 NOT_YET_SECTIONS = {"roles": "roles"}
 
 # What a reference stands for in these is shown: EXPLAIN without the names of files would say little.
-NOT_SECRET = frozenset({"path", "schema", *SETTINGS})
+NOT_SECRET = frozenset({"path", "schema", *SETTINGS}) - {"cache_encryption_key"}
 
 RESERVED = frozenset({"system", "information_schema", "pg_catalog"})
 _NAME = re.compile(r"[^\W\d][\w-]*")
@@ -159,9 +160,11 @@ def _settings(parts: list[Named], searchable: set[str], redactor: Redactor) -> S
             found["metadata_ttl"] = ttl
         if (size := section.bytes("cache_size")) is not None:
             found["cache_size"] = size
-        for key in ("spill_directory", "statistics_directory", "cache_directory"):
-            if folder := section.text(key):
-                found[key] = Path(_beside(section.file, folder))
+        if (key := read_encryption_key(section, redactor)) is not None:
+            found["cache_key"] = key
+        for name in ("spill_directory", "statistics_directory", "cache_directory"):
+            if folder := section.text(name):
+                found[name] = Path(_beside(section.file, folder))
         if entries := section.texts("search_path"):
             found["search_path"] = tuple(_search_path(section, entries, searchable))
     return Settings(**found)

@@ -40,7 +40,7 @@ class CachePolicy:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`[settings]`. None leaves the choice to the engine; times are in seconds. An entry of `search_path` is
-    (source,), (source, schema) or (view schema,)."""
+    (source,), (source, schema) or (view schema,). The cache is encrypted with the 32 bytes of `cache_key`."""
 
     search_path: tuple[tuple[str, ...], ...] = ()
     memory_limit: str | None = None
@@ -52,6 +52,7 @@ class Settings:
     statistics_directory: Path | None = None
     cache_directory: Path | None = None
     cache_size: int | None = None
+    cache_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

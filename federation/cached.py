@@ -76,7 +76,7 @@ class CachedFetch:
     def reader(self) -> pa.RecordBatchReader:
         """The one reader of this fragment; starts it when it was not."""
         self.start()
-        if self._cached is not None and isinstance(self._cached.rows, pa.RecordBatchReader):
+        if self._cached is not None and isinstance(self._cached.rows, pa.RecordBatchReader) and self._cache.store.maps:
             return self._cached.rows  # without Python between the file and who reads
         self._stream = self._batches()
         return pa.RecordBatchReader.from_batches(self.scan.schema, self._stream)

@@ -13,12 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from adapters.base import CancelToken, SupportsQuery
 from adapters.duck import Duck
-from adapters.errors import DataTooStale, Error, QueryCancelled, SourceUnavailable
+from adapters.errors import DataTooStale, Error, MissingDriver, QueryCancelled, SourceUnavailable
 from cache.about import About
 from cache.entry import Entry
 from cache.keys import FragmentKey, fingerprint, principal, scan_text
@@ -36,6 +37,9 @@ from federation.planner.regions import Asked
 from federation.planner.shape import shown
 from federation.progress import Freshness, State
 from federation.staleness import ANY, Demand
+
+if TYPE_CHECKING:
+    from cache.sealing import Seal
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +102,11 @@ class FragmentCache:
         if not names:
             return None
         settings = catalog.settings
-        store = Store(settings.cache_directory or _default_folder(), most_bytes=settings.cache_size or MOST_BYTES)
+        store = Store(
+            settings.cache_directory or _default_folder(),
+            most_bytes=settings.cache_size or MOST_BYTES,
+            seal=_seal(settings.cache_key) if settings.cache_key is not None else None,
+        )
         sources = [catalog.sources[name] for name in dict.fromkeys(names)]
         credentials = {each.name: fingerprint(each.kind, each.options, store.salt) for each in sources}
         return cls(store, Containment(store, duck, local), credentials)
@@ -272,6 +280,15 @@ class FragmentCache:
             request = fragment.asked.sql(adapter.dialect.name)
         source = fragment.source
         return FragmentKey(source.name, self._credentials[source.name], request, fragment.wanted)
+
+
+def _seal(key: bytes) -> Seal:
+    try:
+        from cache.sealing import Seal
+    except ModuleNotFoundError as exc:
+        hint = 'pip install "federation[encryption]"'
+        raise MissingDriver(f"encrypting the cache needs the package {exc.name}", hint=hint) from exc
+    return Seal(key)
 
 
 def _default_folder() -> Path:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,16 +49,23 @@ class Found:
 class Picked:
     """The rows of a fragment that are asked for, to be read once; `rows` and `bytes` so far."""
 
-    def __init__(self, found: Rows, schema: pa.Schema) -> None:
+    def __init__(self, found: Rows, schema: pa.Schema, failed: Sequence[Error]) -> None:
+        """`failed` gets the error of what they are picked from, of which DuckDB keeps the text alone."""
         self.rows = self.bytes = 0
         self._found = found
         self._schema = schema
+        self._failed = failed
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._found:
-            self.rows += batch.num_rows
-            self.bytes += batch.nbytes
-            yield _as(batch, self._schema)
+        try:
+            for batch in self._found:
+                self.rows += batch.num_rows
+                self.bytes += batch.nbytes
+                yield _as(batch, self._schema)
+        except Error:
+            if self._failed:
+                raise self._failed[0] from None
+            raise
 
     def close(self) -> None:
         """From any thread."""
@@ -114,7 +121,9 @@ class Containment:
         rows = self._store.open(found.entry)
         if rows is None:
             return None
-        inputs = {CACHED: rows} if rest is None else {CACHED: rows, REST: rest}
+        failed: list[Error] = []
+        kept = pa.RecordBatchReader.from_batches(rows.schema, _noting(rows, failed))
+        inputs = {CACHED: kept} if rest is None else {CACHED: kept, REST: rest}
         try:
             picked = self._duck.query(found.query, inputs, cancel)
         except Error:
@@ -124,7 +133,15 @@ class Containment:
         if not all(map(_fits, picked.schema.types, schema.types)):
             picked.close()
             return None
-        return Picked(picked, schema)
+        return Picked(picked, schema, failed)
+
+
+def _noting(rows: Iterable[pa.RecordBatch], failed: list[Error]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from rows
+    except Error as exc:
+        failed.append(exc)
+        raise
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:

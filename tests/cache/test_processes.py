@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 ALL = "SELECT id, name FROM crm.people ORDER BY id"
 NAMES = [f"n{number}" for number in range(1, 41)]
 HOUR = 'cache = { ttl = "1h" }'
+SETTINGS = pytest.mark.parametrize(
+    "settings", ["", f'cache_encryption_key = "{os.urandom(32).hex()}"'], ids=["plain", "encrypted"]
+)
 
 
 class Asker:
@@ -80,8 +84,10 @@ def test_a_source_is_asked_once_by_many_processes(server: RestServer, tmp_path: 
     assert left(tmp_path / "cache") == []
 
 
-def test_processes_that_are_killed_leave_nothing_that_lasts(server: RestServer, tmp_path: Path) -> None:
-    catalog = catalog_of(tmp_path, catalog_text(server.url, tmp_path / "cache", policy=HOUR))
+@SETTINGS
+def test_processes_that_are_killed_leave_nothing_that_lasts(server: RestServer, tmp_path: Path, settings: str) -> None:
+    text = catalog_text(server.url, tmp_path / "cache", policy=HOUR, settings=settings)
+    catalog = catalog_of(tmp_path, text)
     statements = [f"SELECT name FROM crm.people WHERE id = {number}" for number in range(1, 31)]
     killed = [Asker(catalog, *statements, threads=2) for _ in range(2)]
     survivor = Asker(catalog, *reversed(statements), threads=2)
@@ -100,12 +106,13 @@ def test_processes_that_are_killed_leave_nothing_that_lasts(server: RestServer, 
         assert len(server.journal) == asked
 
 
-def test_kill_in_the_middle_of_a_write(postgres_server: Server, tmp_path: Path) -> None:
+@SETTINGS
+def test_kill_in_the_middle_of_a_write(postgres_server: Server, tmp_path: Path, settings: str) -> None:
     uri = postgres_server.create_database("cache_kill")
     view = "SELECT generate_series(1, 1000000000) AS id, repeat('x', 200) AS pad"
     run_sql(uri, f"CREATE VIEW endless AS {view}; CREATE TABLE t AS SELECT 1 AS id")
     folder = tmp_path / "cache"
-    settings = f'[settings]\ncache_directory = "{folder}"\n'
+    settings = f'[settings]\ncache_directory = "{folder}"\n{settings}\n'
     catalog = catalog_of(tmp_path, settings, source("pg", "postgres", uri=uri, cache={"ttl": "1h"}))
     asker = Asker(catalog, "SELECT count(*), min(pad || id) FROM (SELECT id, pad FROM pg.endless) AS e, range(2)")
     asker.go()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,10 @@ def test_a_table_may_be_cached_alone(tmp_path: Path) -> None:
         ('[tables."a.b"]\ncache = { ttl = "1s", max_size = "1MB" }', 'tables."a.b".cache.max_size: unknown key'),
         ('[tables."a.b"]\ncache = { stale_if_error = "1s" }', 'tables."a.b".cache.ttl: this key is missing'),
         ('[settings]\ncache_size = "big"', "settings.cache_size: this must be a size"),
+        (
+            '[settings]\ncache_encryption_key = "c2hvcnQ="',
+            "settings.cache_encryption_key: this must be 32 random bytes, in base64 or hexadecimal",
+        ),
         ("[settings]\ncache_directory = 3", "settings.cache_directory: this must be a text that is not empty"),
     ],
 )
@@ -71,6 +77,21 @@ def test_faults(tmp_path: Path, section: str, fault: str) -> None:
     _, faults = read_config(file)
     assert [each.message.removeprefix(f"{file}: ") for each in faults] == [fault]
     assert faults[0].hint
+
+
+@pytest.mark.parametrize("write", [bytes.hex, lambda key: base64.b64encode(key).decode()], ids=["hex", "base64"])
+def test_the_key_of_the_cache_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any) -> None:
+    key = bytes(range(200, 232))
+    monkeypatch.setenv("KEY_OF_THE_CACHE", write(key))
+    text = '[settings]\ncache_encryption_key = "${env:KEY_OF_THE_CACHE}"\n'
+    config, faults = read_config(written(tmp_path, text))
+    assert not faults
+    assert config.settings.cache_key == key
+    assert config.redactor.scrub(f"it is {write(key)}.") == "it is ***."
+    assert repr(key) not in repr(config.settings)
+    monkeypatch.delenv("KEY_OF_THE_CACHE")
+    _, faults = read_config(written(tmp_path, text))
+    assert "KEY_OF_THE_CACHE" in faults[0].message
 
 
 def test_the_strictest_policy_counts() -> None:
