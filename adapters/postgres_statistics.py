@@ -100,23 +100,31 @@ def uses_index(text: str) -> bool:
     return bool(node["Node Type"].startswith(("Index", "Bitmap")))
 
 
-def _weighed(node: dict[str, Any]) -> float:
+def _weighed(node: dict[str, Any], processes: int = 1) -> float:
     """The cost of a node and what is below, a unit of it taking the same time everywhere.
 
     PostgreSQL's own units are those of pages. On TPC-H with everything in memory, one that is spent on hashing, sorting
     and grouping takes eight times as long as one of a scan, to within a factor of two. What a nested loop costs is its
-    inner input, again and again.
+    inner input, again and again. Of parallel `processes`, each builds the hash table that they do not build together.
     """
     inputs = node.get("Plans", ())
     below = sum(each["Total Cost"] for each in inputs)
     kind = node["Node Type"]
     weight = 1.0 if kind.endswith(("Scan", "Gather", "Gather Merge")) else _COMPUTING
-    inner = next((each for each in inputs if each.get("Parent Relationship") == "Inner"), None)
-    if kind == "Nested Loop" and inner is not None and inner["Total Cost"]:
-        weight = _weighed(inner) / inner["Total Cost"]
-    cost = max(0.0, node["Total Cost"] - below) * weight + sum(map(_weighed, inputs))
+    inner = [each for each in inputs if each.get("Parent Relationship") == "Inner"]
+    if kind == "Nested Loop" and inner and inner[0]["Total Cost"]:
+        weight = _weighed(inner[0]) / inner[0]["Total Cost"]
+    processes = node["Workers Planned"] + 1 if kind.startswith("Gather") else processes
+    cost = max(0.0, node["Total Cost"] - below) * weight
+    for each in inputs:
+        whole = kind in ("Hash Join", "Merge Join") and each in inner and not _divided(each)
+        cost += processes * _weighed(each) if whole else _weighed(each, processes)
     cut = kind == "Limit" and below > 0  # it does not wait for all of its input
     return float(cost * node["Total Cost"] / below if cut else cost)
+
+
+def _divided(node: dict[str, Any]) -> bool:
+    return bool(node.get("Parallel Aware")) or any(map(_divided, node.get("Plans", ())))
 
 
 def read_statistics(ask: Callable[[str], str | None], table: Table) -> TableStatistics:

@@ -162,7 +162,7 @@ class Execution:
             sql = each.keys.sql(self._unkept.keys())
             if sql is not None:
                 rows = self._duck.query(sql, self._kept, self.cancel).read_all()
-                found.append((each, distinct_keys(rows.column(0))))
+                found.append((each, distinct_keys(rows)))
         if found:
             made = apply_filters(fragment, found)
             self.filtered[fragment.name] = {each: text for (each, _), text in zip(found, made, strict=True)}

@@ -141,3 +141,12 @@ AVERAGE = (
     Signature((EXACT_NUMBER,), Kind.DOUBLE, exact_average),
     Signature((Kind.DOUBLE,), Kind.DOUBLE, aggregate),
 )
+
+
+def among_rows(subjects: Sequence[exp.Expr], keys: Sequence[Sequence[str]]) -> exp.In:
+    """`(a, b) IN ((1, 2), ...)`, of integers."""
+    rows = [
+        exp.Tuple(expressions=[exp.Literal(this=text, is_string=False) for text in row])
+        for row in zip(*keys, strict=True)
+    ]
+    return exp.In(this=exp.Tuple(expressions=list(subjects)), expressions=rows)

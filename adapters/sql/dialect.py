@@ -158,3 +158,5 @@ class SourceDialect:
     sargable: Callable[[exp.Expr, Typed], exp.Expr] | None = None
     #: whether a value is among many integers, written shorter than IN
     key_array: Callable[[exp.Expr, Sequence[str]], exp.Expr] | None = None
+    #: (columns, their values, each of as many rows) -> whether a row of integers is among many, NULL never being
+    key_rows: Callable[[Sequence[exp.Expr], Sequence[Sequence[str]]], exp.Expr] | None = None

@@ -66,6 +66,28 @@ def restricted(
     return _under(query, pushed, stored)
 
 
+def restricted_to_rows(
+    dialect: SourceDialect,
+    query: exp.Query,
+    outputs: Sequence[OutputColumn],
+    columns: Sequence[str],
+    values: Sequence[pa.Array[Any]],
+) -> exp.Query:
+    """The translated `query`, its rows restricted to those whose integer `columns` are together one row of the values,
+    which come by column. The source may let more rows through. Raises Declined."""
+    if dialect.key_rows is None:
+        raise Declined(Reason.NOT_WHITELISTED, "a key of several columns")
+    scope: Scope = {_ALIAS: {each.name.lower(): each for each in outputs}}
+    subjects = []
+    for column in columns:
+        test = exp.In(this=quoted_column(column, _ALIAS), expressions=[_MARKS[Kind.INT].copy()])
+        pushed = translate_conjunct(dialect, test, {}, scope).node.unnest()
+        if not isinstance(pushed, exp.In):  # a column that may hold other types
+            raise Declined(Reason.DYNAMIC_TYPE, column)
+        subjects.append(pushed.this)
+    return _under(query, dialect.key_rows(subjects, [_texts(each, Kind.INT) for each in values]), {})
+
+
 def restricted_by(
     dialect: SourceDialect, query: exp.Query, outputs: Sequence[OutputColumn], predicates: Sequence[Predicate]
 ) -> exp.Query:

@@ -22,6 +22,7 @@ from adapters.sql.common import (
     SUM,
     TEMPORAL,
     aggregate,
+    among_rows,
     arithmetic,
     combined,
     first,
@@ -151,4 +152,5 @@ MYSQL = SourceDialect(
     column=_column,
     like=_like,
     sargable=_sargable,
+    key_rows=among_rows,
 )

@@ -150,6 +150,15 @@ def _key_array(subject: exp.Expr, keys: Sequence[str]) -> exp.Expr:
     return exp.EQ(this=subject, expression=exp.Any(this=exp.paren(array, copy=False)))
 
 
+def _key_rows(subjects: Sequence[exp.Expr], keys: Sequence[Sequence[str]]) -> exp.Expr:
+    arrays = [
+        exp.cast(exp.Literal.string(f"{{{','.join(each)}}}"), "BIGINT[]", dialect="postgres", copy=False)
+        for each in keys
+    ]
+    rows = exp.Select(expressions=[exp.Star()]).from_(exp.Unnest(expressions=arrays))
+    return exp.In(this=exp.Tuple(expressions=list(subjects)), query=exp.Subquery(this=rows))
+
+
 POSTGRES = SourceDialect(
     name="postgres",
     functions={
@@ -211,4 +220,5 @@ POSTGRES = SourceDialect(
     like=_like,
     sargable=_sargable,
     key_array=_key_array,
+    key_rows=_key_rows,
 )

@@ -8,12 +8,13 @@ LENGTH, SUBSTRING and LIKE stay local: SQLite's end at the first NUL character o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlglot import exp
 
 from adapters.base import Collation, Column
-from adapters.sql.common import COUNT, aggregate, combined, first, nonzero_int, same_node
+from adapters.sql.common import COUNT, aggregate, among_rows, combined, first, nonzero_int, same_node
 from adapters.sql.dialect import Signature, SourceDialect, Typed
 from adapters.sql.types import Kind, SqlType
 
@@ -51,6 +52,14 @@ def _literal(text: str, type_: SqlType) -> exp.Expr:  # noqa: ARG001 - the hook'
 
 _EXTREME = (Signature((frozenset({Kind.INT, Kind.DOUBLE, Kind.TEXT}),), first, aggregate),)
 
+
+def _key_rows(subjects: Sequence[exp.Expr], keys: Sequence[Sequence[str]]) -> exp.Expr:
+    """Its lists hold no rows, but it takes those of a VALUES."""
+    listed = among_rows(subjects, keys)
+    listed.set("expressions", [exp.Values(expressions=listed.expressions)])
+    return listed
+
+
 SQLITE = SourceDialect(
     name="sqlite",
     functions={
@@ -69,4 +78,5 @@ SQLITE = SourceDialect(
     literal=_literal,
     column=_column,
     guard=_guard,
+    key_rows=_key_rows,
 )

@@ -94,7 +94,7 @@ class Explanation:
 
     def _filter(self, fragment: Fragment, each: RuntimeFilter) -> dict[str, Any]:
         return {
-            "column": each.column,
+            "column": ", ".join((each.column, *each.others)),
             "stage": each.keys.stage,
             "keys": each.keys.sql(),
             "made": self._filtered.get(fragment.name, {}).get(each),
@@ -161,7 +161,8 @@ def _fragment_lines(fragment: dict[str, Any]) -> list[str]:
         lines.append(f"     from the cache: {fragment['freshness']['query']}")
     for each in fragment["runtime_filters"]:
         made = f": {each['made']}" if each["made"] else ""
-        lines.append(f"     RuntimeFilter: {each['column']} IN ({each['keys']}){made}")
+        column = f"({each['column']})" if "," in each["column"] else each["column"]
+        lines.append(f"     RuntimeFilter: {column} IN ({each['keys']}){made}")
     if fragment.get("limit") is not None:
         lines.append(f"     limit: {fragment['limit']}")
     requests = fragment["requests"]

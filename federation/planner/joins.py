@@ -86,6 +86,15 @@ def links(root: exp.Query, exact: Exact) -> list[Link]:
     return list(found)
 
 
+def composites(found: Sequence[Link]) -> list[tuple[Link, ...]]:
+    """The links from one relation to another that are about several columns of it: a row of the producer has to have
+    all these values."""
+    between: dict[tuple[Relation, Relation], dict[str, Link]] = {}
+    for each in found:
+        between.setdefault((each.producer, each.consumer), {}).setdefault(each.consumer_column, each)
+    return [tuple(each.values()) for each in between.values() if len(each) > 1]
+
+
 def conditions(relation: Relation) -> list[exp.Expr]:
     """The conjuncts about the relation alone that every useful row of it fulfils."""
     select, alias = relation.select, relation.alias

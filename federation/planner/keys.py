@@ -11,11 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
 from adapters.base import ColumnStatistics, Predicate, Scan, SupportsQuery
 from adapters.errors import ConversionError
 from adapters.sql.dialect import Declined, Reason, SourceDialect
-from adapters.sql.keys import comparable, restricted, restricted_by
+from adapters.sql.keys import comparable, restricted, restricted_by, restricted_to_rows
 from federation.planner.fragments import plan_scan
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, RuntimeFilter, TableScan
 
@@ -27,7 +28,7 @@ ARRAY_MEMBERS = 500_000  # keys in one literal
 def apply_filters(fragment: Fragment, found: Sequence[tuple[RuntimeFilter, pa.Array[Any]]]) -> list[str]:
     """Plan the fragment's scan again with the filters that help; returns what was made of each, for EXPLAIN.
 
-    The keys are distinct, sorted, and none of them is NULL.
+    The keys are distinct, those of one column sorted, and none of them is NULL.
     """
     if any(not len(keys) for _, keys in found):
         if fragment.scan is not None:
@@ -47,6 +48,13 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
     query, made, left = fragment.translated.query, [], 1.0
     restrictions: list[Predicate | None] = []
     for each, keys in found:
+        if each.others:
+            restricted_query, kept, text = _restricted_to_rows(fragment, query, each, keys, left)
+            made.append(text)
+            if restricted_query is not None:
+                query, left = restricted_query, left * kept
+                restrictions.append(None)
+            continue
         if not comparable(fragment.schema.field(each.column).type, keys.type):
             made.append(f"not made: {Reason.TYPE_MISMATCH}")
             continue
@@ -78,6 +86,26 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
     if fragment.cost.rows is not None:
         fragment.expected = replace(fragment.expected, rows=fragment.cost.rows * left)
     return made
+
+
+def _restricted_to_rows(
+    fragment: RemoteQuery, query: exp.Query, made: RuntimeFilter, keys: Any, left: float
+) -> tuple[exp.Query | None, float, str]:
+    """The query with the keys of several columns together, the share that they leave of what single columns have
+    `left`, and what became of them."""
+    adapter = fragment.source.adapter
+    assert isinstance(adapter, SupportsQuery)
+    members = len(keys) <= (ARRAY_MEMBERS if adapter.dialect.key_array is not None else MEMBERS)
+    kept = _share(made.statistics or ColumnStatistics(), keys, fragment.cost, members=True) / left
+    if not members or kept > USEFUL:
+        return None, 1.0, "not made: it would leave most rows" if members else "not made: too many keys"
+    columns = (made.column, *made.others)
+    try:
+        values = [keys.field(number) for number in range(len(columns))]
+        asked = restricted_to_rows(adapter.dialect, query, fragment.translated.outputs, columns, values)
+    except Declined as exc:
+        return None, 1.0, f"not made: {exc.reason}"
+    return asked, kept, f"{len(keys)} keys"
 
 
 def remaining(fragment: Fragment, missing: Sequence[Predicate]) -> Fragment | None:
@@ -148,7 +176,10 @@ def _distance(first: Any, last: Any) -> float | None:
     return None
 
 
-def distinct_keys(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """The distinct values in order, without NULL."""
-    values = pc.unique(column.combine_chunks()).drop_null()
+def distinct_keys(rows: pa.Table) -> pa.Array[Any]:
+    """The distinct values of the one column in order, without NULL; of several the rows without one, as structs."""
+    if rows.num_columns > 1:
+        whole = rows.drop_null().combine_chunks()
+        return pa.StructArray.from_arrays([each.combine_chunks() for each in whole.columns], rows.column_names)
+    values = pc.unique(rows.column(0).combine_chunks()).drop_null()
     return values.take(pc.sort_indices(values))

@@ -40,7 +40,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Keys:
-    """The values of `column` in the rows of a relation of the local query that can matter. `condition` is about it, in
+    """The values of `column`, together with those of the `others` of a composite key, in the rows of a relation of the
+    local query that can matter. `condition` is about it, in
     DuckDB's SQL, under the alias `RELATION`; `restrictions` are semi-joins with what came before it, by its columns.
     `kept` says that the relation is a stage; others are read where they lie.
     """
@@ -50,6 +51,7 @@ class Keys:
     condition: str = ""
     kept: bool = False
     restrictions: tuple[tuple[str, Keys], ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str | None:
@@ -60,7 +62,8 @@ class Keys:
         if self.stage in unkept:
             return None
         where = [each for each in (self.condition, *restricting(self.restrictions, unkept)) if each]
-        query = f"SELECT DISTINCT {_own(self.column)} FROM {quoted(self.relation)} AS {quoted(RELATION)}"
+        columns = ", ".join(map(_own, (self.column, *self.others)))
+        query = f"SELECT DISTINCT {columns} FROM {quoted(self.relation)} AS {quoted(RELATION)}"
         return f"{query} WHERE {' AND '.join(where)}" if where else query
 
     def stages(self) -> set[str]:
@@ -86,13 +89,14 @@ def _own(column: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFilter:
-    """Rows of a fragment can matter only if their `column` has one of the keys. `required` says that its source cannot
-    be read without."""
+    """Rows of a fragment can matter only if their `column`, with the `others` of a composite key, has one of the keys.
+    `required` says that its source cannot be read without."""
 
     column: str
     keys: Keys
     required: bool = False
-    statistics: ColumnStatistics | None = None  # of the column, to judge the keys by
+    statistics: ColumnStatistics | None = None  # of the column or the composite key, to judge the keys by
+    others: tuple[str, ...] = ()
 
 
 @dataclass

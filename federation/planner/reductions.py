@@ -7,10 +7,12 @@ consumer the share that the producer's keys have of its column's distinct values
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
+import pyarrow.types as pt
 from sqlglot import exp
 
 from adapters.base import ColumnStatistics
@@ -19,7 +21,7 @@ from catalog.model import CatalogTable
 from federation.planner import filters, keys
 from federation.planner.costs import BYTES_PER_SECOND, LATENCY, ROW_BYTES, SELECTIVITY, Costs
 from federation.planner.fragments import Fragments
-from federation.planner.joins import Link, Relation, conditions, relations
+from federation.planner.joins import Link, Relation, composites, conditions, relations
 from federation.planner.nodes import Cost, Fragment, RemoteQuery
 
 UNKNOWN_ROWS = 100_000.0
@@ -127,6 +129,26 @@ class Reducer:
             return node.fragment.translated.query.find(exp.Where, exp.Having, exp.Limit) is not None
         return any(self._is_filtered(part, made) for part in node.parts if part in made.restrictions)
 
+    def composites(self, found: Sequence[Link], made: Reduction) -> Iterator[tuple[tuple[Link, ...], ColumnStatistics]]:
+        """The composite keys, of integers, that a source should be given beside those of single columns, and how many
+        there are in the whole table that they come from: the share of them that is left is what they leave of the
+        consumer."""
+        order = list(made.costs)
+        for each in composites(found):
+            producer, consumer = each[0].producer, each[0].consumer
+            fragment = self.nodes[consumer].fragment
+            _, every = self.statistics(producer, each[0].producer_column)
+            if not isinstance(fragment, RemoteQuery) or not every or order.index(producer) > order.index(consumer):
+                continue
+            if not all(map(self._is_integer, each)):
+                continue
+            rows, cost = made.costs[producer].rows or 0.0, made.costs[consumer]
+            single = math.prod(restriction.left for restriction in made.restrictions[consumer])
+            left = min(1.0, rows / every / single)
+            saved = (1 - left) * (cost.bytes or 0.0) / self.nodes[consumer].bytes_per_second
+            if left < keys.USEFUL and saved > rows * SECONDS_PER_KEY * len(each) + LATENCY:
+                yield each, ColumnStatistics(distinct=every)
+
     def exact(self, columns: Sequence[tuple[str, str]]) -> bool:
         """Whether DuckDB compares all of these columns (alias and name) as what they are."""
         types = [found for alias, name in columns if (found := self._type(alias, name)) is not None]
@@ -195,6 +217,11 @@ class Reducer:
         outputs = select.selects if isinstance(select, exp.Select) else []
         output = next((each.unalias() for each in outputs if each.alias_or_name == column), None)
         return self._type(output.table, output.name) if isinstance(output, exp.Column) else None
+
+    def _is_integer(self, link: Link) -> bool:
+        mine = self._type(link.consumer.alias, link.consumer_column)
+        other = self._type(link.producer.alias, link.producer_column)
+        return all(each is not None and pt.is_integer(each) and each != pa.uint64() for each in (mine, other))
 
     def _behind(self, column: exp.Column) -> tuple[ColumnStatistics, float | None]:
         node = self._by_alias.get(column.table)

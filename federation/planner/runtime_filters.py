@@ -14,9 +14,12 @@ How many keys there are shows when the plan runs; only then `keys` decides how t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
+from adapters.base import ColumnStatistics
 from adapters.sql.keys import comparable
 from federation.planner import filters
 from federation.planner.costs import Costs
@@ -56,6 +59,20 @@ class RuntimeFilterPlacer:
                     made = RuntimeFilter(each.link.consumer_column, keys, statistics=each.statistics)
                     fragment.runtime_filters.append(made)
                     fragment.expected = self._best.costs[relation]
+        for columns, statistics in reducer.composites(found, self._best):
+            self._place_composite(columns, statistics)
+
+    def _place_composite(self, columns: Sequence[Link], statistics: ColumnStatistics) -> None:
+        """After the filters by single columns, which an index may serve better."""
+        producer, consumer = columns[0].producer, columns[0].consumer
+        fragment = self._nodes[consumer].fragment
+        if fragment is None or producer in self._fixed:
+            return
+        keys = self._keys(producer, columns[0].producer_column)
+        keys = replace(keys, others=tuple(each.producer_column for each in columns[1:]))
+        others = tuple(each.consumer_column for each in columns[1:])
+        made = RuntimeFilter(columns[0].consumer_column, keys, statistics=statistics, others=others)
+        fragment.runtime_filters.append(made)
 
     def _is_stage(self, relation: Relation) -> bool:
         return isinstance(relation.node, exp.Table) and any(

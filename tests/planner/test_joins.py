@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from federation.normalize import normalize
 from federation.planner import filters
-from federation.planner.joins import KEY, Link, Relation, conditions, links
+from federation.planner.joins import KEY, Link, Relation, composites, conditions, links
 
 SEED = 11
 QUERIES = 60
@@ -97,6 +97,34 @@ class Restricting:
         node.replace(made)
         self._nodes[alias] = made
 
+    def restrict_together(self, together: Sequence[Link]) -> None:
+        """By a row of the producer that has all the values."""
+        alias = together[0].consumer.alias
+        node = self._nodes.get(alias, together[0].consumer.node)
+        inner = node.this if isinstance(node, exp.Subquery) else exp.select("*").from_(exp.to_identifier(node.name))
+        names = [each.producer_column for each in together]
+        columns = [exp.column(exp.to_identifier(each, quoted=True), together[0].producer.alias) for each in names]
+        producer = exp.select(*columns).from_(
+            self._nodes.get(together[0].producer.alias, together[0].producer.node).copy()
+        )
+        filters.set_where(producer, [each.copy() for each in conditions(together[0].producer)])
+        same = [
+            exp.EQ(
+                this=exp.column(exp.to_identifier(each.consumer_column, quoted=True), "restricted"),
+                expression=exp.column(f"c{number}", "keys"),
+            )
+            for number, each in enumerate(together)
+        ]
+        keys = exp.TableAlias(
+            this=exp.to_identifier("keys"), columns=[exp.to_identifier(f"c{number}") for number in range(len(names))]
+        )
+        found = exp.select("1").from_(exp.Subquery(this=producer, alias=keys)).where(*same)
+        query = exp.select("*").from_(exp.Subquery(this=inner.copy(), alias=exp.TableAlias(this="restricted")))
+        query = query.where(exp.Exists(this=found))
+        made = exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
+        node.replace(made)
+        self._nodes[alias] = made
+
     def _keys(self, producer: Relation, column: str) -> exp.Select:
         if column == KEY:
             named = exp.TableAlias(this=exp.to_identifier("members"), columns=[exp.to_identifier(KEY)])
@@ -123,6 +151,10 @@ def check(plain: duckdb.DuckDBPyConnection, sql: str, rng: random.Random) -> int
             restricting.restrict(found[number])
         names = [f"{each.producer.alias} -> {each.consumer.alias}" for each in (found[number] for number in order)]
         assert answer(plain, query) == expected, f"{sql}\n{names}\n{query.sql('duckdb')}"
+    for number in range(len(composites(drawn(whole)))):
+        query = whole.copy()
+        Restricting().restrict_together(composites(drawn(query))[number])
+        assert answer(plain, query) == expected, f"{sql}\n{query.sql('duckdb')}"
     return count
 
 

@@ -202,15 +202,39 @@ def test_no_row_of_the_join_is_lost(engine: Engine, sql: str, column: str, keys:
     whole = everything(engine, sql)
     planned = fragment(engine, sql)
     with Setting(force=force).forced():
-        made = apply_filters(planned, [(runtime_filter(column), distinct_keys(pa.chunked_array([keys])))])
+        made = apply_filters(planned, [(runtime_filter(column), distinct_keys(pa.table({"k": keys})))])
     left = rows(planned)
     assert left.schema == whole.schema
     numbers = Counter(left.column("id").to_pylist())
     assert kept(whole, column, keys) <= numbers <= Counter(whole.column("id").to_pylist()), made
 
 
-def runtime_filter(column: str) -> RuntimeFilter:
-    return RuntimeFilter(column, Keys(column, "x"))
+def runtime_filter(column: str, *others: str) -> RuntimeFilter:
+    return RuntimeFilter(column, Keys(column, "x", others=others), others=others)
+
+
+PAIRS = [
+    [(0, 0), (1, 1), (7, -(2**63)), (None, 2), (100, None), (-(2**31), 2**53)],
+    [(number, number) for number in range(-2_000, 2_000)],
+    [(1, 7)],
+    [(None, None)],
+]
+
+
+@pytest.mark.parametrize("pairs", PAIRS, ids=["some", "many", "none", "null"])
+@pytest.mark.parametrize("sql", ["SELECT * FROM strict", "SELECT * FROM strict ORDER BY id LIMIT 1000"])
+def test_keys_of_two_columns_belong_together(engine: Engine, sql: str, pairs: list[tuple[int | None, ...]]) -> None:
+    whole, planned = everything(engine, sql), fragment(engine, sql)
+    keys = pa.table(
+        {"a": pa.array([a for a, _ in pairs], pa.int64()), "b": pa.array([b for _, b in pairs], pa.int64())}
+    )
+    with Setting(force="members").forced():
+        (made,) = apply_filters(planned, [(runtime_filter("i", "b"), distinct_keys(keys))])
+    expected = [
+        row["id"] for row in whole.to_pylist() if (row["i"], row["b"]) in pairs and None not in (row["i"], row["b"])
+    ]
+    assert sorted(rows(planned).column("id").to_pylist()) == sorted(expected)
+    assert made in ("no keys, nothing is read", f"{len(distinct_keys(keys))} keys")
 
 
 @pytest.mark.parametrize(
