@@ -42,7 +42,7 @@ from federation.planner.known_plans import KnownPlans
 from federation.planner.nodes import Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
-from federation.planner.shapes import Shape, shape_of
+from federation.planner.statement_shape import Shape, shape_of
 from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots

@@ -5,7 +5,7 @@ costs are compared, so a plan is never one for other tables than the catalog has
 decide how quick a plan is, not what it answers; they are looked at again after as long as `costs` keeps estimates.
 
 Kept is what can run again as it is: no stages and runtime filters, for they change fragments, and scans that share
-nothing. A plan serves every statement of its shape (`shapes`), if all its keys can be put into it.
+nothing. A plan serves every statement of its shape (`statement_shape`), if all its keys can be put into it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from catalog.model import CatalogTable
 from federation.planner.costs import KEPT_SECONDS
 from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimization, Optimizations
-from federation.planner.shapes import Keys, Shape, takes_other_keys, with_keys
+from federation.planner.statement_shape import Keys, Shape, takes_other_keys, with_keys
 
 KEPT = 512
 
