@@ -1,17 +1,21 @@
-"""Arrow's IPC stream format without I/O: bytes go in as they come, record batches come out.
+"""Arrow's IPC stream format without I/O: bytes go in, record batches come out.
 
 pyarrow's own reader blocks for bytes and takes a stream without its end for a whole one. Here it only gets bytes that
-are there, and the frames around its messages are read to know when, and whether the end was said.
+are there, and the frames around its messages are read to know when, and whether the end was said. Who can wait for
+bytes reads each part of a message to where it stays (`part`, `take`), others hand on what has come (`feed`).
 """
 
 from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import pyarrow as pa
 
+Part: TypeAlias = "bytes | pa.Buffer"
+
+FRAME_BYTES = 8
 CONTINUATION = 0xFFFFFFFF
 RECORD_BATCH = 3  # the header_type of a message, in Message.fbs
 TYPE_KEY = b"federation.type"  # of a field's metadata: the DuckDB name of its type
@@ -29,56 +33,59 @@ class ArrowDecoder:
         self.schema: pa.Schema | None = None
         self.types: tuple[str, ...] = ()
         self.ended = False
-        self._bytes = _Bytes()  # that have come
-        self._whole = _Bytes()  # whole messages, for the reader
+        self.wanted = FRAME_BYTES  # the size of the part of a message that comes next
+        self._bytes = _Bytes()  # that have come, but are no part yet
+        self._whole = _Bytes()  # parts, for the reader
         self._reader: pa.RecordBatchReader | None = None
-        self._metadata = 0  # size of the metadata that come next, 0 for a frame
+        self._next: Literal["frame", "metadata", "body"] = "frame"
         self._kind = 0
-        self._body = -1  # size of the body that comes next, -1 for none
+
+    def part(self) -> pa.Buffer:
+        """Room for the next part."""
+        try:
+            return pa.allocate_buffer(self.wanted)
+        except (pa.ArrowException, ValueError) as exc:
+            raise BrokenStream(str(exc)) from exc
 
     def feed(self, data: bytes) -> list[pa.RecordBatch]:
         """The batches that are whole now. Raises BrokenStream."""
         self._bytes.write(data)
         batches = []
-        try:
-            while not self.ended and (part := self._next()) is not None:
-                self._whole.write(part)
-                if self._body < 0 and not self._metadata and self._kind:
-                    batches += self._message()
-        except (pa.ArrowException, struct.error, IndexError, OSError, ValueError) as exc:
-            raise BrokenStream(str(exc)) from exc
+        while not self.ended and (part := self._bytes.take(self.wanted)) is not None:
+            batches += self.take(part)
         return batches
 
-    def _next(self) -> bytes | None:
-        """The next part of a message: its frame, its metadata or its body."""
-        if self._body >= 0:
-            part = self._bytes.take(self._body)
-            self._body = -1 if part is not None else self._body
-        elif self._metadata:
-            part = self._bytes.take(self._metadata)
-            if part is not None:
-                self._metadata = 0
-                self._kind, self._body = _header(part)
-        else:
-            part = self._bytes.take(8)
-            if part is not None:
+    def take(self, part: Part) -> list[pa.RecordBatch]:
+        """The batch that is whole with the next part. Raises BrokenStream."""
+        self._whole.write(part)
+        try:
+            if self._next == "frame":
                 self._frame(part)
-        return part
+            elif self._next == "metadata":
+                self._kind, self.wanted = _header(part)
+                self._next = "body"
+            else:
+                self.wanted = 0
+            if self._next == "body" and not self.wanted:
+                self._next, self.wanted = "frame", FRAME_BYTES
+                return self._message()
+            return []
+        except (pa.ArrowException, struct.error, IndexError, OSError, ValueError) as exc:
+            raise BrokenStream(str(exc)) from exc
 
-    def _frame(self, part: bytes) -> None:
+    def _frame(self, part: Part) -> None:
         mark, size = struct.unpack("<Ii", part)
         if mark != CONTINUATION or not 0 <= size <= MOST_METADATA:
             raise BrokenStream("there is no Arrow message where one should be")
-        self._metadata, self._kind = size, 0
         self.ended = size == 0
+        self.wanted, self._next = size, "metadata"
 
     def _message(self) -> list[pa.RecordBatch]:
-        kind, self._kind = self._kind, 0
         if self._reader is None:
             self._reader = pa.ipc.open_stream(cast(Any, self._whole))
             self._describe(self._reader.schema)
             return []
-        if kind != RECORD_BATCH:
+        if self._kind != RECORD_BATCH:
             return []  # dictionaries: the reader takes them with the next batch
         assert self.schema is not None
         batch = self._reader.read_next_batch()
@@ -96,7 +103,7 @@ def _has_type(field: Any) -> bool:
     return field.metadata is not None and TYPE_KEY in field.metadata
 
 
-def _header(metadata: bytes) -> tuple[int, int]:
+def _header(metadata: Part) -> tuple[int, int]:
     """The kind of a message and the size of its body: fields 1 and 3 of a flatbuffer's root table. Before the table is
     how far back the places of its fields are listed."""
     (table,) = struct.unpack_from("<I", metadata)
@@ -120,15 +127,15 @@ class _Bytes:
     closed = False
 
     def __init__(self) -> None:
-        self._parts: deque[bytes] = deque()
+        self._parts: deque[Part] = deque()
         self._size = 0
 
-    def write(self, data: bytes) -> None:
-        if data:
+    def write(self, data: Part) -> None:
+        if len(data):
             self._parts.append(data)
             self._size += len(data)
 
-    def take(self, size: int) -> bytes | None:
+    def take(self, size: int) -> Part | None:
         """Exactly so many bytes, None while they are not there."""
         if self._size < size:
             return None
@@ -143,7 +150,7 @@ class _Bytes:
             size -= len(part)
         return taken[0] if len(taken) == 1 else b"".join(taken)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int) -> Part:
         return self.take(min(size, self._size)) or b""
 
     def readable(self) -> bool:

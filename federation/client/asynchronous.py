@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import httpx
 
 from adapters.errors import Error, InterfaceError, QueryTimeout
+from federation.client import failures
 from federation.client.address import Address
 from federation.client.exchange import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    IDLE_SECONDS,
+    KEEPALIVE,
     LONGEST_WAIT_SECONDS,
     MOST_PROBLEM_BYTES,
     POLL_SECONDS,
+    Answer,
     Exchange,
     check_overview,
-    client_options,
+    common_headers,
     document,
     failure,
     freshness_of,
     is_rows,
     progress_of,
-    translated,
-    transport_options,
+    tls_context,
 )
 from federation.progress import FragmentProgress, Freshness
 from federation.staleness import Demand
@@ -51,8 +57,17 @@ class AsyncRemote:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        transport = httpx.AsyncHTTPTransport(**transport_options(address))
-        self.client = httpx.AsyncClient(**client_options(address), transport=transport)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS)
+        transport = httpx.AsyncHTTPTransport(
+            verify=tls_context(address) or False, limits=limits, socket_options=KEEPALIVE
+        )
+        self.client = httpx.AsyncClient(
+            base_url=address.url,
+            headers=common_headers(address),
+            timeout=_times(ANSWER_SECONDS),
+            follow_redirects=False,  # they would take what proves who asks elsewhere
+            transport=transport,
+        )
 
     def statement(self) -> AsyncRemoteStatement:
         return AsyncRemoteStatement(self)
@@ -61,9 +76,9 @@ class AsyncRemote:
         await self.client.aclose()
 
     async def get(self, path: str) -> Document:
-        with translated(self.address):
+        with _translated(self.address):
             response = await self.client.get(path)
-        return document(response, self.address)
+        return document(Answer(response.status_code, response.headers, response.content), self.address)
 
 
 class AsyncRemoteStatement:
@@ -91,17 +106,21 @@ class AsyncRemoteStatement:
         return self._decoder.types
 
     async def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
-        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout, demand))
+        exchange, client = self._exchange, self._remote.client
+        body = exchange.body(sql, parameters, timeout, demand)
+        request = client.build_request(
+            "POST", "/v1/query", content=body, headers=exchange.headers, timeout=_times(exchange.wait)
+        )
         try:
-            self._exchange.check()
+            exchange.check()
             with self._translated():
-                self._response = await self._remote.client.send(request, stream=True)
+                self._response = await client.send(request, stream=True)
             await self._read_schema(self._response)
         except BaseException as exc:
             await self.close()
             if isinstance(exc, Error):
-                self._exchange.check()
-                self._exchange.failed(exc)
+                exchange.check()
+                exchange.failed(exc)
             raise
         finally:
             self._answered.set()
@@ -127,7 +146,7 @@ class AsyncRemoteStatement:
         self._exchange.cancelled = True
         until = time.monotonic() + LONGEST_WAIT_SECONDS
         while True:
-            with translated(self._remote.address):
+            with _translated(self._remote.address):
                 response = await self._remote.client.delete(self._exchange.path)
             if response.status_code != 404 or time.monotonic() > until or self._answered.is_set():
                 return
@@ -140,10 +159,10 @@ class AsyncRemoteStatement:
                 await self._response.aclose()
 
     async def _read_schema(self, response: httpx.Response) -> None:
-        if not is_rows(response):
+        if not is_rows(response.status_code, response.headers):
             with self._translated():
-                body = await _beginning(response)
-            raise self._exchange.failed(failure(response, body, self._remote.address))
+                answer = Answer(response.status_code, response.headers, await _beginning(response))
+            raise self._exchange.failed(failure(answer, self._remote.address))
         self._pieces = response.aiter_bytes()
         while self._decoder.schema is None:
             self._first += await self._more()
@@ -188,7 +207,7 @@ class AsyncRemoteStatement:
             await asyncio.sleep(POLL_SECONDS)
 
     def _translated(self) -> contextlib.AbstractContextManager[None]:
-        return translated(self._remote.address, self._exchange)
+        return _translated(self._remote.address, self._exchange)
 
 
 async def _beginning(response: httpx.Response) -> bytes:
@@ -199,3 +218,35 @@ async def _beginning(response: httpx.Response) -> bytes:
         if len(body) > MOST_PROBLEM_BYTES:
             break
     return body
+
+
+def _times(wait: float | None) -> httpx.Timeout:
+    return httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=wait, pool=None)
+
+
+@contextlib.contextmanager
+def _translated(address: Address, exchange: Exchange | None = None) -> Iterator[None]:
+    """httpx's exceptions as ours."""
+    try:
+        yield
+    except httpx.ReadTimeout as exc:
+        raise ((exchange and exchange.late()) or failures.unanswered(address)) from exc
+    except httpx.ConnectError as exc:
+        raise (failures.untrusted if _is_about_certificates(exc) else failures.absent)(address, exc) from exc
+    except httpx.TimeoutException as exc:
+        raise failures.unreached(address) from exc
+    except (httpx.HTTPError, httpx.StreamError) as exc:
+        raise failures.broke(address, exc, no_http=isinstance(exc, httpx.RemoteProtocolError)) from exc
+    except RuntimeError as exc:  # httpx's for a client that is closed
+        raise failures.closed() from exc
+    except httpx.InvalidURL as exc:
+        raise failures.no_address(address, exc) from exc
+
+
+def _is_about_certificates(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-import httpx
+from typing import TYPE_CHECKING
 
 from adapters.errors import Error, InterfaceError, QueryTimeout
 from federation.client.address import Address
+from federation.client.connections import Connections, Response
 from federation.client.exchange import (
     LONGEST_WAIT_SECONDS,
     MOST_PROBLEM_BYTES,
     POLL_SECONDS,
+    Answer,
     Exchange,
     check_overview,
-    client_options,
     document,
     failure,
     freshness_of,
     is_rows,
     progress_of,
-    translated,
-    transport_options,
 )
 from federation.progress import FragmentProgress, Freshness
 from federation.staleness import Demand
@@ -42,8 +37,7 @@ class Remote:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        transport = httpx.HTTPTransport(**transport_options(address))
-        self.client = httpx.Client(**client_options(address), transport=transport)
+        self.connections = Connections(address)
         try:
             check_overview(self.overview(), address)
         except BaseException:
@@ -58,7 +52,7 @@ class Remote:
         return RemoteStatement(self)
 
     def close(self) -> None:
-        self.client.close()
+        self.connections.close()
 
     def overview(self) -> Document:
         return self.get("/v1/catalog")
@@ -71,9 +65,7 @@ class Remote:
 
     def get(self, path: str, **query: str | None) -> Document:
         given = {key: value for key, value in query.items() if value is not None}
-        with translated(self.address):
-            response = self.client.get(path, params=given)
-        return document(response, self.address)
+        return document(self.connections.ask("GET", path, given), self.address)
 
 
 class RemoteStatement:
@@ -85,8 +77,7 @@ class RemoteStatement:
         self._remote = remote
         self._exchange = Exchange()
         self._decoder = ArrowDecoder()
-        self._response: httpx.Response | None = None
-        self._pieces: Iterator[bytes] = iter(())
+        self._response: Response | None = None
         self._first: list[pa.RecordBatch] = []
         self._answered = threading.Event()  # or failed
 
@@ -101,12 +92,14 @@ class RemoteStatement:
         return self._decoder.types
 
     def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
-        request = self._remote.client.build_request(**self._exchange.request(sql, parameters, timeout, demand))
+        exchange = self._exchange
+        body = exchange.body(sql, parameters, timeout, demand)
         try:
-            self._exchange.check()
-            with self._translated():
-                self._response = self._remote.client.send(request, stream=True)
-            self._read_schema(self._response)
+            exchange.check()
+            self._response = response = self._remote.connections.open(
+                "POST", "/v1/query", body, exchange.headers, exchange.wait, exchange
+            )
+            self._read_schema(response)
         except BaseException as exc:
             self.close()
             if isinstance(exc, Error):
@@ -132,20 +125,19 @@ class RemoteStatement:
         if self._decoder.ended:
             return
         self._exchange.cancelled = True
-        if not (self._answered.is_set() and self._interrupt()):
+        if self._answered.is_set() and self._response is not None:
+            self._response.interrupt()  # which ends the query at the server too
+        else:
             self._delete()
 
     def close(self) -> None:
         if self._response is not None:
-            with contextlib.suppress(httpx.HTTPError):
-                self._response.close()
+            self._response.close()
 
-    def _read_schema(self, response: httpx.Response) -> None:
-        if not is_rows(response):
-            with self._translated():
-                body = _beginning(response)
-            raise self._exchange.failed(failure(response, body, self._remote.address))
-        self._pieces = response.iter_bytes()
+    def _read_schema(self, response: Response) -> None:
+        if not is_rows(response.status, response.headers):
+            answer = Answer(response.status, response.headers, response.read(MOST_PROBLEM_BYTES))
+            raise self._exchange.failed(failure(answer, self._remote.address))
         while self._decoder.schema is None:
             self._first += self._more()
 
@@ -153,15 +145,13 @@ class RemoteStatement:
         """Decode what comes next. An answer that ends before its end was said is broken."""
         from federation.client.arrow import BrokenStream
 
+        assert self._response is not None
         try:
-            with self._translated():
-                piece = next(self._pieces, None)
-            if piece is None:
-                raise BrokenStream("the end is missing")
-            batches = self._decoder.feed(piece)
-            if self._decoder.ended:  # all that is left is the end of the HTTP message, which frees the connection
-                with self._translated():
-                    deque(self._pieces, maxlen=0)
+            part = self._decoder.part()
+            self._response.fill(memoryview(part))
+            batches = self._decoder.take(part)
+            if self._decoder.ended:
+                self._response.finish()
             return batches
         except QueryTimeout:
             self.close()
@@ -186,35 +176,10 @@ class RemoteStatement:
                 return info
             time.sleep(POLL_SECONDS)
 
-    def _interrupt(self) -> bool:
-        """Wake the reader by ending the connection, which also ends the query at the server."""
-        stream: Any = self._response.extensions.get("network_stream") if self._response is not None else None
-        connected = stream.get_extra_info("socket") if stream is not None else None
-        if not isinstance(connected, socket.socket):
-            return False
-        with contextlib.suppress(OSError):
-            # Not through TLS: its own method would take the session from under the thread that reads.
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)
-        return True
-
     def _delete(self) -> None:
         """Tell the server, which may not have heard of the query yet."""
         until = time.monotonic() + LONGEST_WAIT_SECONDS
         while True:
-            with translated(self._remote.address):
-                response = self._remote.client.delete(self._exchange.path)
-            if response.status_code != 404 or time.monotonic() > until or self._answered.wait(POLL_SECONDS):
+            answer = self._remote.connections.ask("DELETE", self._exchange.path)
+            if answer.status != 404 or time.monotonic() > until or self._answered.wait(POLL_SECONDS):
                 return
-
-    def _translated(self) -> contextlib.AbstractContextManager[None]:
-        return translated(self._remote.address, self._exchange)
-
-
-def _beginning(response: httpx.Response) -> bytes:
-    """Enough of an answer to hold a problem document."""
-    body = b""
-    for piece in response.iter_bytes():
-        body += piece
-        if len(body) > MOST_PROBLEM_BYTES:
-            break
-    return body

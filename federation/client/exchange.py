@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from adapters.errors import Error, InterfaceError, QueryCancelled, QueryTimeout
 from federation.client.address import Address
-from federation.client.errors import CertificateRefused, NotAFederationServer, ServerUnavailable
+from federation.client.errors import NotAFederationServer, ServerUnavailable
 from federation.client.problems import error_of
 from federation.client.values import encode_parameters, to_json
 from federation.progress import FragmentProgress, Freshness, State
@@ -45,8 +43,17 @@ KEEPALIVE = [
 ]
 
 
-def client_options(address: Address) -> dict[str, Any]:
-    """For httpx's clients. Redirects are not followed: they would take what proves who asks elsewhere."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`headers` finds a name in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def common_headers(address: Address) -> dict[str, str]:
+    """Of every request."""
     headers = {
         "Accept": "application/json",
         "Accept-Encoding": "identity",  # packing and unpacking takes longer than most networks
@@ -54,28 +61,13 @@ def client_options(address: Address) -> dict[str, Any]:
     }
     if address.authorization is not None:
         headers["Authorization"] = address.authorization
-    return {
-        "base_url": address.url,
-        "headers": headers,
-        "timeout": httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
-        "follow_redirects": False,
-    }
+    return headers
 
 
-def transport_options(address: Address) -> dict[str, Any]:
-    return {
-        "verify": _tls(address),
-        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS),
-        "socket_options": KEEPALIVE,
-    }
-
-
-def _tls(address: Address) -> ssl.SSLContext | bool:
+def tls_context(address: Address) -> ssl.SSLContext | None:
     """Raises InterfaceError. Loading certificates takes longer than everything else, so only https does."""
     if not address.secure:
-        return False
-    if address.ca_file is None:
-        return httpx.create_ssl_context()
+        return None
     try:
         return ssl.create_default_context(cafile=address.ca_file)
     except OSError as exc:
@@ -88,30 +80,34 @@ class Exchange:
     def __init__(self) -> None:
         self.query_id = secrets.token_hex(16)
         self.path = f"/v1/queries/{self.query_id}"
+        self.headers = {"Content-Type": "application/json", "Accept": ARROW, QUERY_ID: self.query_id}
         self.cancelled = False
-        self.timeout: float | None = None
+        self.wait: float | None = None  # how many seconds the next bytes of the answer may take
+        self._timeout: float | None = None
 
-    def request(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> dict[str, Any]:
-        """The arguments of httpx's `build_request`. Raises ProgrammingError for values that SQL has no type for."""
-        self.timeout = timeout
+    def body(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> bytes:
+        """Of the request. Raises ProgrammingError for values that SQL has no type for."""
+        self._timeout = timeout
         body: dict[str, Any] = {"sql": sql, "params": encode_parameters(parameters)}
         if timeout is not None:
             body["timeout"] = timeout
+            self.wait = timeout + GRACE_SECONDS
         if demand != ANY:
             body |= demand.options()
-        wait = timeout + GRACE_SECONDS if timeout is not None else None
-        return {
-            "method": "POST",
-            "url": "/v1/query",
-            "content": to_json(body),
-            "headers": {"Content-Type": "application/json", "Accept": ARROW, QUERY_ID: self.query_id},
-            "timeout": httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=wait, pool=None),
-        }
+        return to_json(body)
 
     def check(self) -> None:
         """Raises QueryCancelled after a cancel."""
         if self.cancelled:
             raise self.failed(QueryCancelled("the query was cancelled"))
+
+    def late(self) -> Error | None:
+        """What it means that nothing comes any more; None for a statement without a timeout."""
+        if self._timeout is None:
+            return None
+        return self.failed(
+            QueryTimeout(f"the server said nothing within {self._timeout:g} s", hint="raise the timeout")
+        )
 
     def failed(self, error: Error) -> Error:
         error.query_id = error.query_id or self.query_id
@@ -129,20 +125,20 @@ class Exchange:
         )
 
 
-def is_rows(response: httpx.Response) -> bool:
-    return response.status_code == 200 and _media_type(response) == ARROW
+def is_rows(status: int, headers: Mapping[str, str]) -> bool:
+    return status == 200 and _media_type(headers) == ARROW
 
 
-def failure(response: httpx.Response, body: bytes, address: Address) -> Error:
+def failure(answer: Answer, address: Address) -> Error:
     """What an answer says that is not what was asked for."""
-    status = response.status_code
-    if response.has_redirect_location:
-        where = urlsplit(response.headers["location"])
+    status = answer.status
+    if 300 <= status < 400 and "location" in answer.headers:
+        where = urlsplit(answer.headers["location"])
         elsewhere = f"connect to {where.scheme}://{where.netloc.rpartition('@')[2]}" if where.netloc else None
         return NotAFederationServer(
             f"{address.url} redirects ({status}), which is not followed", hint=elsewhere or "check the address"
         )
-    document = _document(body) if _media_type(response) == PROBLEM else None
+    document = _document(answer.body) if _media_type(answer.headers) == PROBLEM else None
     if document is not None:
         return error_of(document, status)
     if status in (502, 503, 504):
@@ -152,11 +148,11 @@ def failure(response: httpx.Response, body: bytes, address: Address) -> Error:
     )
 
 
-def document(response: httpx.Response, address: Address) -> Document:
+def document(answer: Answer, address: Address) -> Document:
     """The JSON object of an answer. Raises what it says instead."""
-    found = _document(response.content) if response.status_code == 200 else None
+    found = _document(answer.body) if answer.status == 200 else None
     if found is None:
-        raise failure(response, response.content, address)
+        raise failure(answer, address)
     return found
 
 
@@ -180,48 +176,8 @@ def check_overview(overview: Document, address: Address) -> None:
         )
 
 
-@contextlib.contextmanager
-def translated(address: Address, exchange: Exchange | None = None) -> Iterator[None]:
-    """httpx's exceptions as ours."""
-    try:
-        yield
-    except httpx.ReadTimeout as exc:
-        if exchange is not None and exchange.timeout is not None:
-            late = QueryTimeout(f"the server said nothing within {exchange.timeout:g} s", hint="raise the timeout")
-            raise exchange.failed(late) from exc
-        raise ServerUnavailable(f"the server at {address.url} does not answer", hint="is it busy?") from exc
-    except httpx.ConnectError as exc:
-        if _is_about_certificates(exc):
-            hint = "ca_file=… names the certificate of a private authority" if address.secure else None
-            raise CertificateRefused(f"the certificate of {address.url} is not trusted: {exc}", hint=hint) from exc
-        raise ServerUnavailable(
-            f"there is no server at {address.url}: {exc}", hint="check the address, and that federation serve runs"
-        ) from exc
-    except httpx.TimeoutException as exc:
-        raise ServerUnavailable(
-            f"the server at {address.url} cannot be reached in time", hint="check the host"
-        ) from exc
-    except (httpx.HTTPError, httpx.StreamError) as exc:
-        hint = "is it https?" if isinstance(exc, httpx.RemoteProtocolError) and not address.secure else None
-        raise ServerUnavailable(f"the connection to {address.url} broke: {exc}", hint=hint) from exc
-    except RuntimeError as exc:  # httpx's for a client that is closed
-        raise InterfaceError("the connection is closed") from exc
-    except httpx.InvalidURL as exc:
-        raise InterfaceError(f"{address.url} is no address: {exc}") from exc
-
-
-def _is_about_certificates(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _media_type(response: httpx.Response) -> str:
-    found: str = response.headers.get("content-type", "")
-    return found.partition(";")[0].strip().lower()
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _document(body: bytes) -> Document | None:

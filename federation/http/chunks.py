@@ -30,7 +30,7 @@ class Buffer:
         self.size = 0
 
     def write(self, data: bytes, /) -> int:
-        self._parts.append(bytes(data))
+        self._parts.append(data)
         self.size += len(data)
         return len(data)
 

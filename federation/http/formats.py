@@ -28,7 +28,7 @@ from federation.writers.text import CsvWriter, NdjsonWriter, slices
 
 pc: Any = pyarrow.compute
 TYPE_KEY = "federation.type"
-ARROW_BYTES = 4 << 20  # of one record batch, so that a reader that is slow does not hold more
+ARROW_BYTES = 1 << 20  # of one record batch, so that a reader that is slow does not hold more
 
 
 class ResultWriter(Writer, Protocol):

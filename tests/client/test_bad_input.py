@@ -18,7 +18,7 @@ import federation.aio
 from federation.client.errors import CertificateRefused, NotAFederationServer, ServerUnavailable
 from federation.http.errors import NotAuthenticated
 from tests.client.impostor import ARROW, Answer, aborting, answering, arrow_stream, impostor
-from tests.http.running import Running, free_port, run, start_server, write_sample
+from tests.http.running import Running, free_port, run, start_server, wait_for, write_sample
 
 PROBLEM = "application/problem+json"
 LATE = "SELECT n FROM lite.late"
@@ -196,6 +196,23 @@ def test_an_answer_that_is_not_whole_is_an_error(rows: Rows, answer: Answer) -> 
 def test_a_whole_answer_is_none() -> None:
     with impostor(answering(200, WHOLE, Content_Type=ARROW)) as target:
         assert rows_of(target) == [(0,), (1,), (2,), (3,), (4,)]
+
+
+def test_connections_are_used_again_unless_the_server_has_ended_them() -> None:
+    seen = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.client_address)
+        answering(200, WHOLE, Content_Type=ARROW)(handler)
+        handler.close_connection = len(seen) == 2
+
+    with impostor(answer) as target, federation.connect(target) as connection:
+        for _ in range(2):
+            assert len(connection.execute("SELECT 1").fetchall()) == 5
+        ((_, idle),) = connection.backend.connections._idle  # type: ignore[attr-defined]
+        wait_for(lambda: not idle.is_open())
+        assert len(connection.execute("SELECT 1").fetchall()) == 5
+    assert seen[0] == seen[1] != seen[2]
 
 
 @both
