@@ -7,7 +7,7 @@ the one type that the server prints with loss; it is cast to DOUBLE, which is no
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -39,7 +39,7 @@ from adapters.errors import (
 )
 from adapters.mysql_explain import asked, expected
 from adapters.mysql_native import native_column, native_fields
-from adapters.mysql_schema import read_table, table_names
+from adapters.mysql_schema import read_tables, table_names
 from adapters.mysql_session import Session, parse_uri, translated
 from adapters.mysql_statistics import ADVICE_SECONDS, COLUMNS, SETTINGS, read_statistics
 from adapters.mysql_types import helpful_cast, readable, to_arrow
@@ -51,6 +51,7 @@ from adapters.sql.native import relation_of
 from adapters.sql.scan import scan_query
 
 _READERS = 16
+_TABLES_AT_ONCE = 1000  # whose columns are in memory
 _SHOWN_CHARACTERS = 40
 Field: TypeAlias = "pa.Field[Any]"
 Array: TypeAlias = "pa.Array[Any]"
@@ -101,15 +102,24 @@ class MySQLAdapter:
             return table_names(session.rows)
 
     def get_table(self, name: TableName) -> Table:
-        with self._borrowed(self._describing) as session:
-            nulls = self._zero_dates_as_null
-            found = read_table(session.rows, name, mariadb=session.is_mariadb, zero_dates_as_null=nulls)
+        found = next(iter(self._described(name.schema, [name.name])), None)
         with self._lock:
             if found is None:
                 self._known.pop(name, None)
                 raise TableNotFound(f'there is no table "{name.schema}"."{name.name}"', source=self.name)
             self._known[name] = found
         return found
+
+    def get_tables(self, names: Sequence[TableName]) -> Iterator[Table]:
+        for schema in dict.fromkeys(each.schema for each in names):
+            wanted = [each.name for each in names if each.schema == schema]
+            for first in range(0, len(wanted), _TABLES_AT_ONCE):
+                yield from self._described(schema, wanted[first : first + _TABLES_AT_ONCE])
+
+    def _described(self, schema: str, names: Sequence[str]) -> list[Table]:
+        with self._borrowed(self._describing) as session:
+            nulls = self._zero_dates_as_null
+            return list(read_tables(session.rows, schema, names, mariadb=session.is_mariadb, zero_dates_as_null=nulls))
 
     def statistics(self, table: TableName) -> TableStatistics:
         known = self._table(table)

@@ -1,8 +1,12 @@
-"""What information_schema says of tables, columns and keys, as the adapter interface describes them."""
+"""What information_schema says of tables, columns and keys, as the adapter interface describes them.
+
+Names are compared here, because information_schema ignores case. MariaDB opens one table for `IN` of one name, and of
+a schema only those that are listed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,44 +19,50 @@ Rows = Callable[..., Sequence[tuple[Any, ...]]]  # (sql, *parameters)
 _LIST = """SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
  WHERE TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')
  AND TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY 1, 2"""
-_TABLE = """SELECT TABLE_NAME, TABLE_COMMENT, TABLE_TYPE FROM information_schema.TABLES
- WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE <> 'SEQUENCE'"""
+_TABLES = """SELECT TABLE_NAME, TABLE_COMMENT, TABLE_TYPE FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME IN %s AND TABLE_TYPE <> 'SEQUENCE'"""
 _COLUMNS = """SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, NUMERIC_PRECISION, NUMERIC_SCALE,
  COLLATION_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS
- WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME IN %s ORDER BY ORDINAL_POSITION"""
 _KEYS = """SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME,
  REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
- WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"""
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME IN %s ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"""
 # MariaDB's JSON is a longtext with this check, written by the server itself.
 _JSON = """SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
- WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s AND LEVEL = 'Column'"""
+ WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME IN %s AND LEVEL = 'Column'"""
 
 
 def table_names(rows: Rows) -> list[TableName]:
     return [TableName(schema, name) for schema, name in rows(_LIST)]
 
 
-def read_table(rows: Rows, name: TableName, *, mariadb: bool, zero_dates_as_null: bool) -> Table | None:
-    """None when there is no such table. Names are compared here, because information_schema ignores case."""
-    where = (name.schema, name.name)
-    about = [row for row in rows(_TABLE, *where) if row[0] == name.name]
-    if not about:
-        return None
-    json = _json_columns(rows, name) if mariadb else frozenset()
-    columns = tuple(
-        _column(row[1:], row[1] in json, zero_dates_as_null) for row in rows(_COLUMNS, *where) if row[0] == name.name
-    )
-    primary, foreign = _keys([row[1:] for row in rows(_KEYS, *where) if row[0] == name.name])
-    _, comment, kind = about[0]
-    return Table(name, columns, primary, foreign, None if kind == "VIEW" else comment or None)
+def read_tables(
+    rows: Rows, schema: str, names: Sequence[str], *, mariadb: bool, zero_dates_as_null: bool
+) -> Iterator[Table]:
+    """Those tables of a schema that there are, in the order of their names there."""
+    about = _by_table(rows, _TABLES, schema, names)
+    if not any(about.values()):
+        return
+    columns, keys = _by_table(rows, _COLUMNS, schema, names), _by_table(rows, _KEYS, schema, names)
+    checks = _by_table(rows, _JSON, schema, names) if mariadb else {}
+    for name in names:
+        for comment, kind in about[name]:
+            json = _json_columns(checks.get(name, ()))
+            described = tuple(_column(row, row[0] in json, zero_dates_as_null) for row in columns[name])
+            said = None if kind == "VIEW" else comment or None
+            yield Table(TableName(schema, name), described, *_keys(keys[name]), said)
 
 
-def _json_columns(rows: Rows, name: TableName) -> frozenset[str]:
-    return frozenset(
-        column
-        for table, column, clause in rows(_JSON, name.schema, name.name)
-        if table == name.name and clause == f"json_valid(`{column.replace('`', '``')}`)"
-    )
+def _by_table(rows: Rows, sql: str, schema: str, names: Sequence[str]) -> Mapping[str, list[Sequence[Any]]]:
+    found: dict[str, list[Sequence[Any]]] = {name: [] for name in names}
+    for name, *row in rows(sql, schema, names):
+        if name in found:
+            found[name].append(row)
+    return found
+
+
+def _json_columns(checks: Sequence[Sequence[Any]]) -> frozenset[str]:
+    return frozenset(column for column, clause in checks if clause == f"json_valid(`{column.replace('`', '``')}`)")
 
 
 def _column(row: Sequence[Any], is_json: bool, zero_dates_as_null: bool) -> Column:

@@ -25,12 +25,14 @@ from adapters.errors import (
     SourceChanged,
 )
 from adapters.mysql import MySQLAdapter
+from adapters.mysql_session import Session
 from tests.adapters.conformance import NUMBERS, PEOPLE, AdapterConformance
 from tests.adapters.mysql_islands import query, read
 from tests.adapters.oracle import answer, read_all, rows_of
 from tests.servers import Server, run_sql
 
 _NUMBER = itertools.count()
+SETTING_UP = 4  # statements of a new session
 
 
 def literal(value: object) -> str:
@@ -135,6 +137,30 @@ def test_a_table_with_all_that_is_known_of_it(mariadb_server: Server, adapter: M
     assert child.foreign_keys == (ForeignKey(("x", "y"), parent, ("a", "B b")),)
     assert (child.comment, child.columns[0].comment) == ("a child", "of the parent")
     assert answer(adapter, ScanRequest(parent, ("B b", "a"))).num_rows == 0
+
+
+def test_many_tables_in_few_round_trips(
+    mariadb_server: Server, adapter: MySQLAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With names that differ by case, of two schemas, and more than are asked for at once."""
+    mariadb_server.create_database("adapter2")
+    mariadb_server.run(
+        "CREATE TABLE adapter2.parent (a int PRIMARY KEY) COMMENT 'above';"
+        "USE adapter; CREATE TABLE `100% a?` (j json, t text COMMENT 'no JSON', b longtext CHECK (`b` <> ''));"
+        "CREATE TABLE child (p int, d date, KEY (p), FOREIGN KEY (p) REFERENCES adapter2.parent (a));"
+        "CREATE TABLE Child (other int); CREATE VIEW seen AS SELECT p FROM child; CREATE SEQUENCE counter;"
+    )
+    names = [TableName("adapter", each) for each in ("seen", "Child", "100% a?", "child", "CHILD", "counter")]
+    names.insert(2, TableName("adapter2", "parent"))
+    asked: list[str] = []
+    rows = Session.rows
+    monkeypatch.setattr(Session, "rows", lambda self, sql, *values: asked.append(sql) or rows(self, sql, *values))
+    found = {each.name: each for each in adapter.get_tables(names)}
+    assert len(asked) <= SETTING_UP + 2 * 4
+    monkeypatch.setattr("adapters.mysql._TABLES_AT_ONCE", 2)
+    assert {each.name: each for each in adapter.get_tables(names)} == found
+    there = [name for name in names if name.name not in ("CHILD", "counter")]
+    assert found == {name: adapter.get_table(name) for name in there}
 
 
 def test_a_column_that_is_not_there(mariadb_server: Server, adapter: MySQLAdapter) -> None:
