@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,7 +15,6 @@ from federation.pgwire.encoding.segments import (
     Values,
     as_binary,
     binary_array,
-    compacted,
     null_mask,
     pc,
 )
@@ -78,7 +80,7 @@ def _absolute(halves: Numbers, negative: Numbers) -> tuple[Numbers, Numbers]:
     return np.where(negative, flipped, low), np.where(negative, ~high + (flipped == 0), high)
 
 
-def _groups(low: Numbers, high: Numbers, precision: int, scale: int) -> Numbers:
+def _groups(low: Numbers, high: Numbers, precision: int, scale: int) -> list[Numbers]:
     """Groups of four digits, the most significant first; the point is between two of them."""
     made: list[Numbers] = []
     odd = scale % 4
@@ -91,7 +93,7 @@ def _groups(low: Numbers, high: Numbers, precision: int, scale: int) -> Numbers:
         made += [lower, upper]
     while len(made) * 4 < scale:
         made.append(np.zeros(len(low), np.uint32))
-    return np.stack([group.astype(np.int16) for group in reversed(made)], axis=1)
+    return made[::-1]
 
 
 def _divided(low: Numbers, high: Numbers, by: int) -> tuple[tuple[Numbers, Numbers], Numbers]:
@@ -112,23 +114,27 @@ def _divided(low: Numbers, high: Numbers, by: int) -> tuple[tuple[Numbers, Numbe
     return ((c << shift) | d, (a << shift) | b), rest
 
 
-def _packed(groups: Numbers, negative: Numbers, scale: int) -> Values:
+def _packed(groups: Sequence[Numbers], negative: Numbers, scale: int) -> Values:
     """The header and the groups, without zeros at either end."""
-    rows, width = groups.shape
-    filled = groups != 0
-    first = filled.argmax(axis=1)
-    last = width - 1 - filled[:, ::-1].argmax(axis=1)
-    some = filled[np.arange(rows), first]  # false where the number is zero
-    places = np.arange(width)
-    keep = np.ones((rows, 4 + width), np.bool_)
-    keep[:, 4:] = (places >= first[:, None]) & (places <= last[:, None]) & some[:, None]
+    rows, width = len(negative), len(groups)
+    filled = [group != 0 for group in groups]
+    after_first = list(accumulate(filled, np.logical_or))
+    before_last = list(accumulate(reversed(filled), np.logical_or))[::-1]
     made = np.empty((rows, 4 + width), ">i2")
-    made[:, 0] = np.where(some, last - first + 1, 0)
+    keep = np.ones((rows, 4 + width), np.bool_)
+    digits = np.zeros(rows, np.int16)
+    for at, group in enumerate(groups):
+        kept = after_first[at] & before_last[at]
+        digits += kept
+        keep[:, 4 + at] = kept
+        made[:, 4 + at] = group
+    some = after_first[-1]  # false where the number is zero
+    first = width - sum(each.astype(np.int16) for each in after_first)
+    made[:, 0] = digits
     made[:, 1] = np.where(some, width - -(-scale // 4) - 1 - first, 0)
     made[:, 2] = np.where(negative & some, _NEGATIVE, 0)
     made[:, 3] = scale
-    made[:, 4:] = groups
-    return compacted(made, keep)
+    return binary_array(2 * (4 + digits), made[keep])
 
 
 def _from_texts(array: Array) -> Values:

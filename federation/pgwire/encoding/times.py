@@ -166,10 +166,11 @@ def _with_fraction(values: Numbers, kinds: tuple[Any, Any, Any]) -> Values:
     """Microseconds as text, the fraction of a second without the zeros at its end. `kinds`: Arrow's types in
     microseconds and in seconds, and numpy's of the latter."""
     fine, coarse, number = kinds
-    if not (values % MICROSECONDS).any():
+    whole = values % MICROSECONDS == 0
+    if whole.all():
         return _same_width(array_of(coarse, (values // MICROSECONDS).astype(number)))
-    texts = array_of(fine, values).cast(pa.string())
-    return as_binary(pc.ascii_rtrim(pc.ascii_rtrim(texts, "0"), "."))
+    texts = pc.ascii_rtrim(array_of(fine, values).cast(pa.string()), "0")
+    return as_binary(pc.ascii_rtrim(texts, ".") if whole.any() else texts)
 
 
 def _same_width(array: Array) -> Matrix:
