@@ -80,6 +80,11 @@ def test_locks_hold_versions_and_hashes_only() -> None:
             assert re.fullmatch(r"[\w.-]+==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), _name(path)
 
 
+def test_locks_of_node_hold_no_addresses() -> None:
+    for path in _files("package-lock.json"):
+        assert "://" not in path.read_text(), _name(path)
+
+
 @pytest.mark.parametrize("package", ["adapters", "catalog", "federation"])
 def test_packages_say_what_they_are_for(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):

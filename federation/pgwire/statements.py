@@ -8,7 +8,7 @@ from functools import partial
 from sqlglot import exp
 
 from adapters.base import CancelToken
-from adapters.errors import NotSupportedError, ReadOnlyError, SQLSyntaxError
+from adapters.errors import Error, NotSupportedError, ReadOnlyError, SQLSyntaxError
 from federation.pgwire import cursors, transactions
 from federation.pgwire.answers import Answer, Columns, text_answer, text_columns
 from federation.pgwire.dialect import statements as said
@@ -45,7 +45,10 @@ class Statements:
             )
 
     def prepare(self, parsed: said.Parsed, known: Sequence[int]) -> Prepared:
-        """`known` are the OIDs of the parameters as far as they are, 0 otherwise."""
+        """`known` are the OIDs of the parameters as far as they are, 0 otherwise. Raises what is wrong with the
+        statement, and refuses what is not supported: nothing is known of its parameters."""
+        if isinstance(parsed, said.Unsupported):
+            raise _refusal(parsed)
         query, duckdb = _query_of(parsed), self._session.duckdb
         if query is None:
             return Prepared(parsed, tuple(known), duckdb)
@@ -127,9 +130,8 @@ class Statements:
         """Do what a statement without rows says; its tag. `bound` are the values of its parameters."""
         session = self._session
         match parsed:
-            case said.Unsupported(sqlstate, text, hint):
-                kind = ReadOnlyError if sqlstate == ReadOnlyError.sqlstate else NotSupportedError
-                raise kind(text, hint=hint)
+            case said.Unsupported():
+                raise _refusal(parsed)
             case said.Set(name, values, local):
                 self._set(name, values, local)
             case said.Reset("all"):
@@ -190,6 +192,11 @@ class Statements:
         self._session.close_portals(keep_held=False)
         self._session.prepared.clear()
         self._session.settings.reset_all()
+
+
+def _refusal(parsed: said.Unsupported) -> Error:
+    kind = ReadOnlyError if parsed.sqlstate == ReadOnlyError.sqlstate else NotSupportedError
+    return kind(parsed.message, hint=parsed.hint)
 
 
 def _argument(value: exp.Expr, type_: int, zone: str) -> exp.Expr:

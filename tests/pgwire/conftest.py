@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.http.running import write_sample
+from catalog.scram import Verifier
+from tests.http.running import run, write_sample
 from tests.pgwire.overlay_world import World, worlds, write_catalog
-from tests.pgwire.running import Postgres, start_face
+from tests.pgwire.running import PASSWORD, STRANGE, Postgres, start_face
 from tests.servers import Server
 
 
@@ -41,4 +43,42 @@ def catalog_face(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("face")
     write_catalog(folder / "federation.toml", world.uri)
     with start_face(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of cert.pem and key.pem, for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("tls")
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -keyout key.pem"
+    make += " -out cert.pem -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a catalog with users."""
+    folder = tmp_path_factory.mktemp("guarded")
+    users = "".join(
+        f"\n[users.{name}]\npassword = '{Verifier.make(password)}'\n"
+        for name, password in (("ada", PASSWORD), ("eve", STRANGE))
+    )
+    write_sample(folder, users)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def token(catalog: Path) -> str:
+    """An API token for `guarded`."""
+    done = run("token", "create", "ci", "-c", str(catalog / "federation.toml"), "--state", str(catalog / "state"))
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def guarded(catalog: Path, token: str, certificate: Path) -> Iterator[Postgres]:
+    """A server with TLS that lets in users and tokens alone."""
+    assert token
+    options = ("--tls-cert", str(certificate / "cert.pem"), "--tls-key", str(certificate / "key.pem"))
+    with start_face(catalog, *options, scheme="https") as running:
         yield running

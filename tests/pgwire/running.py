@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tests.http.running import Running, free_port, start_server
 
+PASSWORD = "correct horse"  # of ada, and eve's
+STRANGE = "pÄss\u00a0wort ﬁ'\""
+
 
 @dataclass
 class Postgres:

@@ -6,54 +6,14 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from catalog.scram import Verifier
-from tests.http.running import run, write_sample
+from tests.http.running import run
 from tests.pgwire.raw import SSL_REQUEST, Raw, errors, message, query, rows, startup, text
-from tests.pgwire.running import Postgres, start_face
-
-PASSWORD = "correct horse"
-STRANGE = "pÄss\u00a0wort ﬁ'\""
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of cert.pem and key.pem, for 127.0.0.1."""
-    folder = tmp_path_factory.mktemp("tls")
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -keyout key.pem"
-    make += " -out cert.pem -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("guarded")
-    users = "".join(
-        f"\n[users.{name}]\npassword = '{Verifier.make(password)}'\n"
-        for name, password in (("ada", PASSWORD), ("eve", STRANGE))
-    )
-    write_sample(folder, users)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def token(catalog: Path) -> str:
-    done = run("token", "create", "ci", "-c", str(catalog / "federation.toml"), "--state", str(catalog / "state"))
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def guarded(catalog: Path, token: str, certificate: Path) -> Iterator[Postgres]:
-    assert token
-    options = ("--tls-cert", str(certificate / "cert.pem"), "--tls-key", str(certificate / "key.pem"))
-    with start_face(catalog, *options, scheme="https") as running:
-        yield running
+from tests.pgwire.running import PASSWORD, STRANGE, Postgres, start_face
 
 
 def connect(face: Postgres, **options: object) -> psycopg.Connection:

@@ -140,6 +140,12 @@ def test_psycopg_rolls_back(face: Postgres) -> None:
             assert transactional.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_psycopg_may_not_write(connection: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute("INSERT INTO f.small VALUES (%s, %s)", [3, "z"])
+    assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_psycopg_says_what_is_wrong(connection: psycopg.Connection) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable) as caught:
         connection.execute("SELECT 'é', * FROM f.smal")

@@ -14,8 +14,7 @@ import pytest
 
 from tests.http.running import ROWS, run, wait_for, write_sample
 from tests.pgwire.raw import Raw, errors, kinds, query, rows, startup
-from tests.pgwire.running import Postgres, start_face
-from tests.pgwire.test_authentication import PASSWORD, catalog, certificate, guarded, token  # noqa: F401 -- fixtures
+from tests.pgwire.running import PASSWORD, Postgres, start_face
 from tests.servers import Server
 
 SLOW = "SELECT count(*) FROM f.numbers a, f.numbers b, f.numbers c WHERE a.x + b.x < c.x"
@@ -47,7 +46,7 @@ def test_a_query_is_cancelled(face: Postgres) -> None:
     wait_for(lambda: not running(face))
 
 
-def test_a_query_is_cancelled_over_tls(guarded: Postgres) -> None:  # noqa: F811
+def test_a_query_is_cancelled_over_tls(guarded: Postgres) -> None:
     options = f"host=127.0.0.1 port={guarded.port} user=ada password='{PASSWORD}' sslmode=require"
     with psycopg.connect(options, autocommit=True) as connection:
         # libpq's old cancel goes in clear text, its new one over TLS
