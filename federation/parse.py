@@ -12,13 +12,13 @@ import logging
 import re
 from collections.abc import Sequence
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from adapters.errors import NotSupportedError, NumericOutOfRange, ReadOnlyError, SQLSyntaxError, StatementTooComplex
+from federation.tokens import DuckTokenizer, tokenize
 
 # sqlglot warns on the log about every statement that it does not know; such a statement is an error here.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -94,10 +94,7 @@ def parse(sql: str) -> exp.Query:
     StatementTooComplex or NotSupportedError."""
     check_length(sql)
     check_characters(sql)
-    try:
-        tokens = sqlglot.tokenize(sql, read="duckdb")
-    except TokenError as exc:
-        raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
+    tokens = tokenize(sql, DuckTokenizer(dialect="duckdb"))
     check_size(tokens)
     if sum(token.token_type in (TokenType.PIVOT, TokenType.UNPIVOT) for token in tokens) > MAX_PIVOTS:
         raise StatementTooComplex(f"the statement has more than {MAX_PIVOTS} PIVOTs", hint="split it into views")

@@ -9,16 +9,17 @@ would look up get a mark in the tokens, which is taken off in the tree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import ParseError
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from adapters.errors import SQLSyntaxError, StatementTooComplex
 from federation.parse import check_characters, check_length, check_size, syntax_error
+from federation.tokens import PostgresTokenizer
+from federation.tokens import tokenize as tokens_of
 
 _MARK = "\ue000"
 _KEPT = {
@@ -31,20 +32,11 @@ _BEFORE_ARGUMENT = {TokenType.L_PAREN, TokenType.COMMA, TokenType.DISTINCT}
 _BEFORE_TYPE = {TokenType.DCOLON, TokenType.ALIAS}
 
 
-class _Tokenizer(Postgres.Tokenizer):
-    """Statements of a session come as tokens too, not as one text after their first word."""
-
-    COMMANDS: ClassVar[set[TokenType]] = set()
-
-
 def tokenize(text: str) -> list[Token]:
     """The tokens of a text, which is within the limits. Raises SQLSyntaxError, StatementTooComplex."""
     check_length(text)
     check_characters(text)
-    try:
-        tokens: list[Token] = _Tokenizer(dialect="postgres").tokenize(text)
-    except TokenError as exc:
-        raise SQLSyntaxError(f"the statement cannot be read: {str(exc).splitlines()[0]}") from exc
+    tokens = tokens_of(text, PostgresTokenizer(dialect="postgres"))
     check_size(tokens)
     return tokens
 
