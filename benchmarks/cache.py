@@ -4,7 +4,8 @@
 
 1. A table of PostgreSQL is read with the cache on, which fills it, and with the cache off. Then it is read from the
    cache, in a process of its own: how long until the rows are there, and what they take of its memory.
-2. A row is looked up by its key, in turns: at the source without a cache, and from the cache. What a hit adds to
+2. A row of it is looked up by its key, in turns: at the source without a cache, and in the table that the cache has.
+3. A row is looked up by its key, in turns: at the source without a cache, and from the cache. What a hit adds to
    planning is the time of the second without that of planning alone. Beside it is what the cache itself takes: to look
    an entry up and map its file.
 """
@@ -49,6 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run_sql(server.uri, TABLE.format(rows=options.rows))
         whole(options.rows, _catalogs(Path(folder), "whole", server.uri))
+        contained(options.rows, _catalogs(Path(folder), "whole", server.uri), options.rounds)
         point(_catalogs(Path(folder), "point", server.uri), options.rounds)
 
 
@@ -107,6 +109,19 @@ def read(catalog: Path) -> dict[str, Any]:
         summed = f"SELECT count(*), sum(k), sum(amount), max(name) FROM ({ALL}) AS f"
         found["summed"] = _timed(lambda: _count(engine, summed, {"disable": ["query_pushdown", "aggregate_pushdown"]}))
         return found
+
+
+def contained(rows: int, catalogs: Mapping[str, Path], rounds: int) -> None:
+    """Rows by their keys, out of all that the cache has."""
+    times: dict[str, list[float]] = {name: [] for name in catalogs}
+    with Engine.open(catalogs["off"]) as off, Engine.open(catalogs["on"]) as on:
+        _count(on, ALL)
+        for number in range(rounds + 1):
+            sql = POINT.format(1 + number * 7919 % rows)
+            for name, engine in (("off", off), ("on", on)):
+                times[name].append(_timed(lambda engine=engine, sql=sql: _count(engine, sql)))  # type: ignore[misc]
+    middle = {name: statistics.median(each[1:]) * 1000 for name, each in times.items()}
+    print(f"a row of {rows:,}: from the source {middle['off']:.2f} ms, out of what is cached {middle['on']:.2f} ms")
 
 
 def point(catalogs: Mapping[str, Path], rounds: int) -> None:

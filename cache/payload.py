@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import IOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from adapters.errors import Error
+from cache.pruning import written_ranges
 
 if TYPE_CHECKING:
     from cache.sealing import Seal
@@ -43,6 +44,13 @@ class TooLarge(Exception):
     """The fragment takes more than may be kept."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+
 class PayloadWriter:
     """Thread-safe. Everything raises OSError when the disk has no room, and TooLarge beyond `most_bytes`."""
 
@@ -50,8 +58,7 @@ class PayloadWriter:
         self.path = path
         self.rows = 0
         self._lock = threading.Lock()
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = self._waiting_bytes = 0
+        self._waiting: dict[int, _Waiting] = {}
         # Batches may differ in their dictionaries, which joining would have to bring together.
         self._joins = len(schema) > 0 and not any(pa.types.is_dictionary(type_) for type_ in schema.types)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -65,16 +72,20 @@ class PayloadWriter:
             if not self._sink.open:
                 return  # another thread has discarded it
             self.rows += batch.num_rows
-            self._waiting.append(batch)
-            self._waiting_rows += batch.num_rows
-            self._waiting_bytes += batch.nbytes
-            if not self._joins or self._waiting_rows >= JOINED_ROWS or self._waiting_bytes >= JOINED_BYTES:
-                self._flush()
+            # What comes in one thread lies together at the source, and its values often do too.
+            waiting = self._waiting.setdefault(threading.get_ident(), _Waiting())
+            waiting.batches.append(batch)
+            waiting.rows += batch.num_rows
+            waiting.bytes += batch.nbytes
+            if not self._joins or waiting.rows >= JOINED_ROWS or waiting.bytes >= JOINED_BYTES:
+                self._flush(waiting.batches)
+                del self._waiting[threading.get_ident()]
 
     def finish(self) -> Written:
         """The file is whole."""
         with self._lock:
-            self._flush()
+            for waiting in self._waiting.values():
+                self._flush(waiting.batches)
             self._stream.close()
             self._sink.finish()
             modified = os.fstat(self._sink.descriptor).st_mtime_ns
@@ -88,13 +99,11 @@ class PayloadWriter:
             if self._sink.end():
                 self.path.unlink(missing_ok=True)
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._waiting_rows = self._waiting_bytes = 0
-        if len(waiting) > 1:
-            waiting = pa.Table.from_batches(waiting).combine_chunks().to_batches()
-        for batch in waiting:
-            self._stream.write_batch(batch)
+    def _flush(self, batches: list[pa.RecordBatch]) -> None:
+        if len(batches) > 1:
+            batches = pa.Table.from_batches(batches).combine_chunks().to_batches()
+        for batch in batches:
+            self._stream.write_batch(batch, custom_metadata=written_ranges(batch))
 
 
 class _Sink:

@@ -20,10 +20,11 @@ from adapters.duck import Duck, Rows
 from adapters.errors import Error
 from cache.entry import Entry
 from cache.keys import FragmentKey
+from cache.pruning import pruned
 from cache.regions import Region, load_region
 from cache.store import Store
 from federation.local import LocalSchema
-from federation.planner.answers import CACHED, REST, answer, unite
+from federation.planner.answers import CACHED, REST, answer, conditions, unite
 from federation.planner.nodes import Fragment, TableScan
 from federation.planner.regions import Asked, ask
 from federation.progress import State
@@ -38,12 +39,13 @@ Judge = Callable[[Entry], State | None]
 @dataclass(frozen=True, slots=True)
 class Found:
     """What may be given. `query` picks the rows out of `CACHED`; empty, where they are all wanted as they are. The rows
-    that are `missing` it takes from `REST`."""
+    that are `missing` it takes from `REST`. Of `CACHED` it needs those that fulfil the `conditions`."""
 
     entry: Entry
     state: State
     query: str = ""
     missing: tuple[Predicate, ...] = ()
+    conditions: tuple[Predicate, ...] = ()
 
 
 class Picked:
@@ -95,8 +97,8 @@ class Containment:
         for state, entry in sorted(usable, key=lambda each: (each[0] is not State.FRESH, each[1].bytes)):
             region = _region(entry.region)
             query = answer(asked, region) if region is not None else None
-            if query is not None:
-                return Found(entry, state, query)
+            if region is not None and query is not None:
+                return Found(entry, state, query, conditions=conditions(asked, region))
         return None
 
     def seek_part(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
@@ -122,7 +124,7 @@ class Containment:
         if rows is None:
             return None
         failed: list[Error] = []
-        kept = pa.RecordBatchReader.from_batches(rows.schema, _noting(rows, failed))
+        kept = pa.RecordBatchReader.from_batches(rows.schema, _noting(pruned(rows, found.conditions), failed))
         inputs = {CACHED: kept} if rest is None else {CACHED: kept, REST: rest}
         try:
             picked = self._duck.query(found.query, inputs, cancel)

@@ -47,6 +47,16 @@ def answer(asked: Asked, cached: Region) -> str | None:
     return to_sql(select) if select is not None else None
 
 
+def conditions(asked: Asked, cached: Region) -> tuple[Predicate, ...]:
+    """What the query of `answer` tests on single columns of the fragment, as far as that can be said so."""
+    found: list[Predicate] = []
+    for column, domain in asked.rows.domains.items():
+        tested = cached.loose or cached.domain(column) != domain
+        if tested and column in _known(asked, cached):
+            found += predicates_of(cached.outputs[column], domain, asked.columns[column].column.type) or ()
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Union:
     """Two parts that are the answer together: the query takes what there is from `CACHED`, and the `missing` rows, by
@@ -109,7 +119,7 @@ def _projected(asked: Asked, cached: Region) -> exp.Select | None:
 
 def _over(select: exp.Select, asked: Asked, cached: Region) -> exp.Select | None:
     """The SELECT, in place, from the fragment in the place of its relations."""
-    known = {each for each in cached.outputs if each in asked.columns and _scalar(asked.columns[each].column.type)}
+    known = _known(asked, cached)
     tests = [each for each in asked.parts if _undecided(each, asked, cached)]
     tests = [each for each in tests if not each.optional or _columns(each.node) <= known]
     filters.set_where(select, [each.node.copy() for each in tests])
@@ -126,6 +136,11 @@ def _over(select: exp.Select, asked: Asked, cached: Region) -> exp.Select | None
     for column in left:
         column.replace(_column(cached.outputs[text_of(column)]))
     return select
+
+
+def _known(asked: Asked, cached: Region) -> set[str]:
+    """The columns of tables that the fragment holds."""
+    return {each for each in cached.outputs if each in asked.columns and _scalar(asked.columns[each].column.type)}
 
 
 def _scalar(type_: pa.DataType) -> bool:
