@@ -12,6 +12,8 @@ from adapters.errors import QueryCancelled
 from federation.engine import Result
 from federation.http.run import Run
 from federation.pgwire import overlay
+from federation.pgwire.encoder import RowEncoder
+from federation.pgwire.style import Style
 from federation.pgwire.types import TEXT, PgType, pg_types_of
 from federation.progress import Freshness
 
@@ -90,14 +92,25 @@ class OverlayAnswer:
 
 
 class KeptAnswer:
-    """Rows that are there already."""
+    """Few rows that are there already, for any number of sessions."""
 
     def __init__(self, columns: Columns, batches: Sequence[pa.RecordBatch]) -> None:
         self.schema, self.types = columns
+        self.rows = sum(batch.num_rows for batch in batches)
         self._batches = batches
+        self._encoded: tuple[tuple[Sequence[int], Style], bytes] | None = None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         return iter(self._batches)
+
+    def messages(self, formats: Sequence[int], style: Style) -> bytes:
+        """All rows as DataRows, as RowEncoder makes them; those of the last call are remembered."""
+        encoded = self._encoded
+        if encoded is None or encoded[0] != (formats, style):
+            encoder = RowEncoder(self.schema, self.types, formats, style)
+            made = b"".join(part for batch in self._batches for part in encoder.encode(batch))
+            encoded = self._encoded = ((formats, style), made)
+        return encoded[1]
 
     def close(self) -> None:
         pass

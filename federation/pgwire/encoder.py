@@ -57,10 +57,10 @@ def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _halves(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    half = batch.num_rows // 2
-    if half == 0 and batch.nbytes > MOST_ROW_BYTES:
+    half, size = batch.num_rows // 2, batch.nbytes
+    if half == 0 and size > MOST_ROW_BYTES:
         raise RowTooLong(_TOO_LONG, hint=_HINT)
-    if half == 0 or batch.nbytes <= BYTES:
+    if half == 0 or size <= BYTES:
         yield batch
         return
     yield from _halves(batch.slice(0, half))

@@ -31,7 +31,12 @@ def _formats(columns: Columns, formats: Sequence[int]) -> Sequence[int]:
 def send_rows(connection: Connection, portal: Portal, most: int, style: Style) -> bytes:
     """Up to so many rows (0: all), and what says whether there may be more."""
     columns = portal.columns()
-    encoder = RowEncoder(columns.schema, columns.types, _formats(columns, portal.formats), style)
+    formats = _formats(columns, portal.formats)
+    kept = portal.take_kept() if not most else None
+    if kept is not None:
+        connection.send(kept.messages(formats, style))
+        return messages.command_complete(portal.tag(kept.rows))
+    encoder = RowEncoder(columns.schema, columns.types, formats, style)
     rows = 0
     for batch in portal.take(most or None):
         rows += batch.num_rows

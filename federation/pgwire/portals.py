@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken
 from adapters.errors import ProgrammingError
-from federation.pgwire.answers import Answer, Columns
+from federation.pgwire.answers import Answer, Columns, KeptAnswer
 from federation.pgwire.dialect.statements import Execute, Fetch, Parsed, Query
 
 BATCH_ROWS = 8000
@@ -80,6 +80,15 @@ class Portal:
             self.position += part.num_rows
             yield part
         self._failed = False
+
+    def take_kept(self) -> KeptAnswer | None:
+        """All rows at once, if they are there already and none was taken yet."""
+        answer = self._opened()
+        if not isinstance(answer, KeptAnswer) or self.position or self._failed:
+            return None
+        self.position = answer.rows
+        self._batches = iter(())
+        return answer
 
     def _opened(self) -> Answer:
         if self._answer is None:

@@ -89,10 +89,11 @@ class Protocol:
         if session.status == "I":
             session.close_portals(keep_held=True)
         now = session.settings.values()
-        for name in REPORTED:
-            if self._told.get(name) != now[name]:
-                self._connection.send(messages.parameter_status(SETTINGS[name].name, now[name]))
-        self._told = now
+        if now is not self._told:  # every change makes another mapping
+            for name in REPORTED:
+                if self._told.get(name) != now[name]:
+                    self._connection.send(messages.parameter_status(SETTINGS[name].name, now[name]))
+            self._told = now
         self._connection.send(messages.ready(session.status))
         self._connection.flush()
 

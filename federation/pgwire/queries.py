@@ -60,9 +60,10 @@ class Queries:
 
     def open(self, session: Session, asked: Asked, cancel: CancelToken) -> Answer:
         """Start a query; it holds its engine until it is closed. Raises what is wrong with it."""
+        constant = self._constant(session, asked, cancel)
+        if constant is not None:
+            return constant
         tree = asked.tree()
-        if _is_constant(tree):
-            return self._constant(session, asked, cancel)
         with ExitStack() as held:
             overlay = self._overlay_of(held.enter_context(self._engines.lease()))
             if not asked.duckdb and overlay.concerns(tree):
@@ -87,11 +88,11 @@ class Queries:
             self._registry.unregister(run)
             raise
 
-    def _constant(self, session: Session, asked: Asked, cancel: CancelToken) -> KeptAnswer:
-        """`SELECT 1`, by which clients ask whether the connection is alive."""
+    def _constant(self, session: Session, asked: Asked, cancel: CancelToken) -> KeptAnswer | None:
+        """Of `SELECT 1`, by which clients ask whether the connection is alive; None for any other query."""
         key = (asked.query.text, asked.duckdb)
         kept = self._kept.get(key)
-        if kept is None:
+        if kept is None and not asked.query.parameters and _is_constant(asked.query.tree):
             answer = self._run(session, asked, cancel)
             try:
                 kept = KeptAnswer(Columns(answer.schema, answer.types), list(answer.batches()))

@@ -153,6 +153,21 @@ def test_psycopg_says_what_is_wrong(connection: psycopg.Connection) -> None:
     assert caught.value.diag.message_hint == "did you mean f.main.small?"
 
 
+def test_a_constant_again_and_again(face: Postgres, connection: psycopg.Connection) -> None:
+    """What is remembered of it is neither of other parameters nor in another form."""
+    for value in ("a", "b", None, "c"):
+        assert connection.execute("SELECT %s", [value]).fetchone() == (value,)
+        assert connection.execute("SELECT %s", [value], binary=True).fetchone() == (value,)
+    for binary in (False, True, True, False):
+        found = connection.execute("SELECT 1, 'x', 1.5, NULL", binary=binary)
+        assert found.fetchall() == [(1, "x", Decimal("1.5"), None)]
+    with psycopg.connect(face.uri) as other, other.cursor() as cursor:
+        cursor.execute("DECLARE c CURSOR FOR SELECT 1")
+        assert cursor.execute("FETCH ALL c").fetchall() == [(1,)]
+        assert cursor.execute("FETCH ALL c").fetchall() == []
+        assert list(cursor.stream("SELECT 1", size=1)) == [(1,)]
+
+
 # --- psycopg2 ---------------------------------------------------------------------------------------------------------
 
 
