@@ -70,7 +70,7 @@ class Statement(Model):
 
     sql: Text = Field(min_length=1, description="one query, in DuckDB's dialect", examples=["SELECT 1 AS one"])
     params: list[Parameter] | dict[Text, Parameter] | None = None
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)  # a default would be copied deeply each time
 
 
 class QueryRequest(Statement):
