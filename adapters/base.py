@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -165,6 +165,9 @@ class Scan:
     `close` frees what the partitions share (an exported snapshot, say); whoever planned calls it exactly once, when
     every reader has ended or none will be opened. The partitions of a `reusable` scan can be read again later, and by
     several queries at once: each reading asks the source afresh, and there is nothing to close.
+
+    `version` is for what costs nothing to look at, such as the times of files: a text that differs as soon as what the
+    scan was planned over has changed in any way, None where that cannot be told.
     """
 
     partitions: tuple[Partition, ...]
@@ -173,6 +176,7 @@ class Scan:
     estimate: Estimate = Estimate()
     close: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
     reusable: bool = False
+    version: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
 
 
 class CancelToken:
@@ -302,3 +306,27 @@ class SupportsStatistics(Protocol):
     def statistics(self, table: TableName) -> TableStatistics:
         """From the source's catalog, never by reading the table (a bounded, cheap probe such as max(rowid) is
         allowed). Raises TableNotFound, or the source's error."""
+
+
+@runtime_checkable
+class SupportsRevalidation(Protocol):
+    """A source that says of its earlier answers whether they are still what it would answer."""
+
+    def validator(self, scan: Scan) -> str:
+        """Of a scan that was read to its end: what `unchanged` goes by. It holds no secrets; empty where the source
+        gave nothing of the kind."""
+
+    def unchanged(self, scan: Scan, validator: str, cancel: CancelToken) -> bool:
+        """Whether the source, which is asked now, has the rows that the same scan had when it was given the validator;
+        False for that of another scan. What comes instead is not asked for again when `scan` is read. Raises the
+        source's error."""
+
+
+@runtime_checkable
+class SupportsNotifications(Protocol):
+    """A source that can be listened to, and that says what has changed in it."""
+
+    def listen(self, channel: str, cancel: CancelToken) -> Iterator[Sequence[str]]:
+        """The texts that were sent on the channel, in their order: whatever is sent after the first item, which has
+        none, comes in a later one. An item without any is a sign of life; one comes every few seconds. Ends with the
+        cancel, raises the source's error where something may have been missed."""

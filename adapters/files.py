@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,6 +48,7 @@ from adapters.files_arrow import ArrowRead, arrow_batches, arrow_schema
 from adapters.files_layout import FORMATS, Declared, FileTable, declared_table, found_tables, root_of, stem_of
 from adapters.files_sql import CSV_OPTIONS, JSON_OPTIONS, Reading, find_reading
 from adapters.files_statistics import read_statistics
+from adapters.files_version import version_of
 
 Mark = tuple[tuple[str, int, int], ...]
 
@@ -134,13 +136,14 @@ class FilesAdapter:
     def plan_scan(self, request: ScanRequest) -> Scan:
         with self._named():
             table = self._table(request.table)
+            version = partial(self._version, request.table, version_of(table.files))
             reading = self._reading(table)
             schema = _chosen(reading.schema, request)
             if table.format == "arrow":
-                return _arrow_scan(table.files, schema, request)
+                return replace(_arrow_scan(table.files, schema, request), version=version)
             values = {f"v{i}": _values(p, reading.schema) for i, p in enumerate(request.predicates) if p.values}
             job = _Query(table, _scan_sql(reading, request), schema, values)
-            return Scan((Partition(job.sql, job),), schema)
+            return Scan((Partition(job.sql, job),), schema, version=version)
 
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
         job = partition.payload
@@ -191,6 +194,14 @@ class FilesAdapter:
             patterns = ", ".join(f'"{pattern}"' for pattern in table.settings.patterns)
             raise SourceUnavailable(f'no file of the table "{table.name}" matches {patterns}')
         return table
+
+    def _version(self, name: TableName, planned: str | None) -> str | None:
+        """None where the files are not those that were planned with."""
+        try:
+            now = version_of(self._table(name).files)
+        except Error:
+            return None
+        return now if now == planned else None
 
     def _reading(self, table: FileTable) -> Reading:
         mark = _mark(table.files)

@@ -47,7 +47,7 @@ from adapters.postgres_schema import (
     relation,
     verify_sql,
 )
-from adapters.postgres_session import Server, Session, borrowed, started
+from adapters.postgres_session import Server, Session, borrowed, started, with_timeout
 from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics, uses_index
 from adapters.postgres_types import Misfit, beyond
 from adapters.sql.dialect import SourceDialect
@@ -82,6 +82,7 @@ class PostgresAdapter:
         uri = options.get("uri")
         if not isinstance(uri, str) or not uri:
             raise CatalogError("uri is missing", hint='uri = "postgresql://user@host:5432/database"', source=name)
+        self._uri = uri
         limits = options.get("limits") or {}
         self._faults = Faults(name, uri)
         self._server = Server(uri, self.default_schema, limits.get("timeout"), self._faults)
@@ -186,6 +187,11 @@ class PostgresAdapter:
             raise AssertionError("every described type can be fetched")
         schema, (fetch,) = made
         return Scan((Partition(fetch.island, _Payload(fetch, (), None, (sql, columns))),), schema)
+
+    def listen(self, channel: str, cancel: CancelToken) -> Iterator[Sequence[str]]:
+        from adapters.postgres_listen import notifications  # another driver, which few need
+
+        return notifications(with_timeout(self._uri), channel, cancel, self.name)
 
     def estimate(self, query: exp.Query) -> Estimate:
         query = with_stand_ins(query.copy(), self._known, self.default_schema)

@@ -116,7 +116,7 @@ class Server:
         settings."""
         with self._faults.connecting():
             # No lock, for this connects as well: several threads may each make one, and the last is kept.
-            database = self._database or connect(_with_timeout(self._uri))
+            database = self._database or connect(with_timeout(self._uri))
             self._database = database
             connection = AdbcConnection(database)
         session = Session(connection)
@@ -137,7 +137,7 @@ class Server:
         self._database = None
 
 
-def _with_timeout(uri: str) -> str:
+def with_timeout(uri: str) -> str:
     """libpq by itself would wait forever for a server that accepts a connection and then says nothing."""
     if "PGCONNECT_TIMEOUT" in os.environ or re.search(r"(^|[?&\s])connect_timeout\s*=", uri):
         return uri

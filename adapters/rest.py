@@ -4,6 +4,7 @@
 2. `rest_plan` turns a scan request into HTTP calls and a residual.
 3. `rest_paging` follows a call over its pages, `rest_client` makes each GET.
 4. `rest_json` turns the records of a page into Arrow, here one batch per page.
+5. `rest_validation` keeps what pages can be asked by again, so that the same need not come once more.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import pyarrow.compute as pc
 
 from adapters.base import CancelToken, Column, Estimate, Partition, Predicate, Scan, ScanRequest, Table, TableName
 from adapters.errors import ColumnNotFound, ConversionError, SourceError, TableNotFound
-from adapters.rest_client import Answer, Client
+from adapters.rest_client import UNCHANGED, Answer, Client
 from adapters.rest_json import MISSING, JsonPath, Unfit, converter, describe, find, to_array
 from adapters.rest_manifest import Manifest, TableSpec, parse_manifest
 from adapters.rest_paging import Page, Pager, Step
 from adapters.rest_plan import Call, needed_columns, plan_calls
+from adapters.rest_validation import Pages, Params, Validator, dump, load
 
 # More readers at once than this would only wait for a connection.
 MAX_PARTITIONS = 8
@@ -44,6 +46,7 @@ class _Work:
     spec: TableSpec
     schema: pa.Schema
     calls: tuple[Call, ...]
+    seen: tuple[Pages, ...]  # of each call
     limit: int | None
 
 
@@ -86,7 +89,11 @@ class RestAdapter:
         limit = None if residual else request.limit
         shares = [calls[start::MAX_PARTITIONS] for start in range(min(len(calls), MAX_PARTITIONS))]
         partitions = tuple(
-            Partition(_shown(share), _Work(request.table.name, spec, schema, tuple(share), limit)) for share in shares
+            Partition(
+                _shown(share),
+                _Work(request.table.name, spec, schema, tuple(share), tuple(Pages() for _ in share), limit),
+            )
+            for share in shares
         )
         by_key = bool(calls) and all(call.one_key for call in calls)
         return Scan(partitions, schema, residual, Estimate(rows=len(calls) if by_key or not calls else None))
@@ -94,6 +101,22 @@ class RestAdapter:
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
         work: _Work = partition.payload
         return pa.RecordBatchReader.from_batches(work.schema, self._batches(work, cancel))
+
+    def validator(self, scan: Scan) -> str:
+        return dump(_calls(scan))
+
+    def unchanged(self, scan: Scan, validator: str, cancel: CancelToken) -> bool:
+        asked = load(validator, _calls(scan))
+        return bool(asked) and all(
+            self._is_unchanged(call, pages, params, known, cancel) for call, pages, params, known in asked
+        )
+
+    def _is_unchanged(self, call: Call, pages: Pages, params: Params, known: Validator, cancel: CancelToken) -> bool:
+        url = self._client.url(call.path, (*call.fixed, *call.pushed, *params))
+        answer = self._client.get(url, call.text, cancel, missing_ok=call.one_key, unless=known)
+        if answer is not None and answer is not UNCHANGED:
+            pages.ready[params] = answer
+        return answer is UNCHANGED
 
     def close(self) -> None:
         self._client.close()
@@ -110,8 +133,8 @@ class RestAdapter:
 
     def _batches(self, work: _Work, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         left = work.limit
-        for call in work.calls:
-            for batch in self._call_batches(work, call, cancel):
+        for call, pages in zip(work.calls, work.seen, strict=True):
+            for batch in self._call_batches(work, call, pages, cancel):
                 if left is not None:
                     batch = batch.slice(0, left)
                     left -= batch.num_rows
@@ -121,17 +144,17 @@ class RestAdapter:
                 if left == 0:
                     return
 
-    def _call_batches(self, work: _Work, call: Call, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+    def _call_batches(self, work: _Work, call: Call, seen: Pages, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         names = needed_columns(work.spec, call, work.schema.names)
         once = _Once(self.name, work) if call.paged and work.spec.primary_key else None
-        for records in self._pages(work, call, cancel):
+        for records in self._pages(work, call, seen, cancel):
             columns = {name: self._column(work, call, name, records) for name in names}
             kept = self._checked(work, call, columns, len(records))
             if once:
                 kept = pc.and_(kept, once.mask(columns))
             yield _batch(work.schema, columns, len(records)).filter(kept)
 
-    def _pages(self, work: _Work, call: Call, cancel: CancelToken) -> Iterator[list[Any]]:
+    def _pages(self, work: _Work, call: Call, seen: Pages, cancel: CancelToken) -> Iterator[list[Any]]:
         def fault(message: str, hint: str | None = None) -> SourceError:
             return SourceError(f'table "{work.table}", {call.text}: {message}', hint=hint, source=self.name)
 
@@ -146,7 +169,10 @@ class RestAdapter:
                 url = self._client.resolve(step.url, answer.url, call.text)
             else:
                 url = self._client.url(call.path, (*call.fixed, *call.pushed, *step.params))
-            answer = self._client.get(url, call.text, cancel, missing_ok=call.one_key)
+            ready = seen.ready.pop(step.params, None) if step.url is None else None
+            answer = ready or self._client.get(url, call.text, cancel, missing_ok=call.one_key)
+            redirected = answer is not None and answer.url != url
+            seen.note(step, answer.validator if answer is not None and not redirected else None)
             if answer is None:
                 return
             records = self._records(work, call, answer.body)
@@ -206,6 +232,11 @@ class RestAdapter:
                 )
             kept = pc.and_(kept, holds)
         return kept
+
+
+def _calls(scan: Scan) -> list[tuple[Call, Pages]]:
+    works: list[_Work] = [partition.payload for partition in scan.partitions]
+    return [each for work in works for each in zip(work.calls, work.seen, strict=True)]
 
 
 class _Once:

@@ -27,6 +27,7 @@ from adapters.errors import Error, SourceAuthError, SourceError, SourceUnavailab
 from adapters.pool import Pool
 from adapters.rest_json import parse_body
 from adapters.rest_manifest import ApiKeyAuth, BasicAuth, BearerAuth, Manifest
+from adapters.rest_validation import Validator, validator_of
 
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
@@ -38,9 +39,16 @@ _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`url` is where it came from, `validator` what it can be asked by again."""
+
     body: Any
     links: Mapping[str, str]
     url: httpx.URL
+    validator: Validator | None = None
+
+
+#: what was asked by its validator is still what it was
+UNCHANGED = Answer(None, {}, httpx.URL())
 
 
 class _Transient(Exception):
@@ -132,12 +140,21 @@ class Client:
             )
         return url
 
-    def get(self, url: httpx.URL, what: str, cancel: CancelToken, *, missing_ok: bool = False) -> Answer | None:
-        """None for a 404 with `missing_ok`. `what` stands for the URL in messages."""
+    def get(
+        self,
+        url: httpx.URL,
+        what: str,
+        cancel: CancelToken,
+        *,
+        missing_ok: bool = False,
+        unless: Validator | None = None,
+    ) -> Answer | None:
+        """None for a 404 with `missing_ok`, UNCHANGED for what `unless` still holds of. `what` stands for the URL in
+        messages."""
         retry = self._manifest.retry
         for attempt in range(1, retry.attempts + 1):
             try:
-                return self._attempt(url, what, cancel, missing_ok)
+                return self._attempt(url, what, cancel, missing_ok, unless)
             except _Transient as exc:
                 wait = _BACKOFF_SECONDS * 2 ** (attempt - 1) if exc.wait is None else exc.wait
                 if wait > retry.max_wait:
@@ -147,26 +164,33 @@ class Client:
                 _wait(wait, cancel)
         raise AssertionError("retry.attempts is positive")
 
-    def _attempt(self, url: httpx.URL, what: str, cancel: CancelToken, missing_ok: bool) -> Answer | None:
+    def _attempt(
+        self, url: httpx.URL, what: str, cancel: CancelToken, missing_ok: bool, unless: Validator | None
+    ) -> Answer | None:
         for _ in range(_REDIRECTS):
-            status, headers, links, body = self._fetch(url, what, cancel)
+            status, headers, links, body = self._fetch(url, what, cancel, unless)
             if status in _COMPLETE:
-                return Answer(self._parse(body, what), links, url)
+                return Answer(self._parse(body, what), links, url, validator_of(headers))
+            if status == HTTPStatus.NOT_MODIFIED and unless is not None:
+                return UNCHANGED
             if status == HTTPStatus.NOT_FOUND and missing_ok:
                 return None
             if status not in (301, 302, 303, 307, 308) or "location" not in headers:
                 raise self._refused(status, headers, what)
-            url = self.resolve(headers["location"], url, what)
+            url, unless = self.resolve(headers["location"], url, what), None  # it is about another place
         raise SourceError(f"{what}: more than {_REDIRECTS} redirects", source=self._source)
 
     def _fetch(
-        self, url: httpx.URL, what: str, cancel: CancelToken
+        self, url: httpx.URL, what: str, cancel: CancelToken, unless: Validator | None
     ) -> tuple[int, httpx.Headers, Mapping[str, str], bytes]:
+        headers = self._headers.copy()
+        if unless is not None:
+            headers[unless.header] = unless.value
         connection = self._pool.acquire(cancel)
         unregister = cancel.register(connection.abort)
         broken = True
         try:
-            with self._translated(what, cancel), connection.get(self._signed(url), self._headers) as response:
+            with self._translated(what, cancel), connection.get(self._signed(url), headers) as response:
                 body = self._read(response, what)
                 broken = False
                 return response.status_code, response.headers, _links(response), body

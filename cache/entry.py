@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from cache.payload import Written
 
@@ -13,7 +14,9 @@ class Entry:
     """`as_of` is when the source was asked, in seconds of the epoch: the rows are what it held then or later. `seconds`
     is how long it took. `tables` are the full names of all that were read. `boot` names the run of the machine in which
     the file was written. `region` is a `cache.regions.Region` as text and `shelf` where it is filed, both empty where
-    the fragment answers nothing but itself. Until `pinned_until`, others make room before it."""
+    the fragment answers nothing but itself. Until `pinned_until`, others make room before it. `versions` are those of
+    `cache.versions`, from before it was fetched, and `renewed` is when the source last said that these rows are still
+    what it has."""
 
     digest: str
     source: str
@@ -27,6 +30,8 @@ class Entry:
     region: str = ""
     shelf: str = ""
     pinned_until: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    renewed: float = 0.0
 
     @property
     def bytes(self) -> int:

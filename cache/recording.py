@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,21 +17,23 @@ from cache.payload import PayloadWriter, TooLarge, Written
 #: what ends a recording, and nothing else
 WRITING = (*FAILURES, pa.ArrowException, TooLarge)
 SIGN_SECONDS = 1.0  # between two signs of life
+_SHORTEST, _LONGEST = 0.002, 0.05  # seconds between two looks
 
 
 class Recording:
     """Whoever has it is the only one, of all processes, who fetches its key. Every method may be called from any
     thread, and none of them raises: what cannot be written is not kept. Ends with `commit` or `abandon`, of which the
-    first call counts."""
+    first call counts. `versions` are kept with what is committed."""
 
     def __init__(
         self,
         lock: FileLock | None,
         writer: PayloadWriter | None,
-        enter: Callable[[PayloadWriter, Written, float], None],
+        enter: Callable[[PayloadWriter, Written, float, Mapping[str, str]], None],
         fail: Callable[[Exception], None],
         complain: Callable[[Exception], None],
     ) -> None:
+        self.versions: Mapping[str, str] = {}
         self._lock = lock
         self._writer = writer
         self._enter = enter
@@ -60,7 +62,7 @@ class Recording:
             writer, self._writer = self._writer, None
             if writer is not None:
                 try:
-                    self._enter(writer, writer.finish(), seconds)
+                    self._enter(writer, writer.finish(), seconds, self.versions)
                 except WRITING as exc:
                     self._complain(exc)
                     writer.discard()
@@ -88,9 +90,9 @@ class Recording:
             lock.release()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Waiter:
-    """`error` is what the fetch failed with that it waits for."""
+    """One of several. `error` is what the fetch failed with that it waits for."""
 
     error: Exception | None = None
 
@@ -120,3 +122,11 @@ class Waiters:
         with self._lock:
             for waiter in self._waiting.get(digest, ()):
                 waiter.error = error
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait between looks at what another does: it may be done soon, or not for long."""
+    pause = _SHORTEST
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST)

@@ -41,6 +41,7 @@ from cache.recording import Recording, Waiters
 from cache.regions import Region
 from cache.shelves import on_shelf, put_on_shelf, take_off_shelf
 from cache.usage import Usage, Used, add_used, forget_used, read_used
+from cache.versions import VersionNotes
 
 if TYPE_CHECKING:
     from cache.sealing import Seal
@@ -72,6 +73,7 @@ class Store:
         self.clock = clock
         self.waiters = Waiters()
         self.usage = Usage(self._write_uses)
+        self.versions = VersionNotes(lambda: self._index, self._lock_path, self._complain)
         self.salt = b""
         self._root = root
         self._seal = seal
@@ -200,19 +202,42 @@ class Store:
             return math.inf  # it may have been invalidated
 
     def invalidate(self, sources: set[str], tables: set[str]) -> int:
-        """Nothing that was fetched of them until now is given any more, in whatever process; the number of fragments.
-        Raises OSError where that cannot be written down."""
-        index, now = self._index, self.clock()
+        """As `outdate`, and what was fetched is removed; the number of fragments."""
+        index = self._index
         if index is None:
             return 0
+        self.outdate(sources, tables)
         try:
-            mark(index, sources, tables, now)
             found = [each for each in self._entries(index) if concerns(each.source, each.tables, sources, tables)]
         except FAILURES as exc:
             raise OSError(f"{self._root}: {exc}") from exc
         for entry in found:
             self.remove(entry)
         return len(found)
+
+    def outdate(self, sources: set[str], tables: set[str]) -> None:
+        """Nothing that was fetched of them until now is given any more, in whatever process. Raises OSError where that
+        cannot be written down."""
+        if self._index is not None:
+            try:
+                mark(self._index, sources, tables, self.clock())
+            except FAILURES as exc:
+                raise OSError(f"{self._root}: {exc}") from exc
+
+    # --- versions -----------------------------------------------------------------------------------------------
+
+    def renew(self, entry: Entry, asked: float) -> None:
+        """Its source said at `asked` or later that it has the same rows."""
+        if self._index is None:
+            return
+        try:
+            with self._index.transact():
+                found = self._read(self._index, entry.digest)
+                if found is not None and found.file == entry.file:
+                    renewed = replace(found, renewed=max(found.renewed, asked))
+                    self._index.set(_ENTRY + entry.digest, renewed.to_text())
+        except FAILURES as exc:
+            self._complain(exc)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -243,9 +268,9 @@ class Store:
                 self._complain(exc)
         return Recording(lock, writer, enter, partial(self.waiters.fail, key.digest), self._complain)
 
-    def idle(self, key: FragmentKey) -> float:
-        """Seconds since whoever has the turn to fetch `key` gave a sign of life."""
-        return idle(self._lock_path(key.digest))
+    def idle(self, digest: str) -> float:
+        """Seconds since whoever has the turn for that digest gave a sign of life."""
+        return idle(self._lock_path(digest))
 
     def remove(self, entry: Entry) -> None:
         """Nothing happens to a newer entry of the same key."""
@@ -273,11 +298,12 @@ class Store:
         writer: PayloadWriter,
         written: Written,
         seconds: float,
+        versions: Mapping[str, str],
     ) -> None:
         path = writer.path.with_suffix(".arrow")
         writer.path.rename(path)
         entry = Entry(key.digest, key.source, tables, as_of, seconds, writer.rows, path.name, written, self._boot)
-        entry = replace(entry, pinned_until=pinned_until)
+        entry = replace(entry, pinned_until=pinned_until, versions=versions)
         text = region.dump() if region is not None else ""
         if region is not None and len(text) <= _LONGEST_REGION:
             shelf = _shelf(key, region.family, region.shelf())

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from adapters.base import SupportsNativeQuery, SupportsNotifications
+from adapters.errors import CatalogError
+from adapters.registry import adapter_class
 from catalog.model import CachePolicy
 from catalog.secrets import Redactor
 from catalog.values import Section
 
 _DURATIONS = ("ttl", "stale_while_revalidate", "stale_if_error")
-TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags")
-SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries", "tags")
+TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags", "version_sql")
+SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries", "tags", "notify")
 KEY_BYTES = 32
 _EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'
+#: what an adapter must be able to do for a key, and what its source lacks otherwise
+_NEEDED = {
+    "version_sql": (SupportsNativeQuery, "this source takes no query in its own words", "remove the key"),
+    "notify": (SupportsNotifications, "this source has no channels", "postgres has; remove the key"),
+}
 
 
-def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool = False) -> CachePolicy | None:
+def read_policy(
+    section: Section, of_source: CachePolicy | None, kind: str | None, *, table: bool = False
+) -> CachePolicy | None:
     """What the section says of caching; None where it says nothing. What a `table` does not say is as its source has
-    it."""
+    it, whose adapter is of that `kind`."""
     value = section.values.get("cache")
     if value is None:
         return None
@@ -28,7 +39,9 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
         section.fault("cache", "this must be a table", _EXAMPLE)
         return None
     inner = Section(section.file, f"{section.path}.cache", value, section.faults)
-    inner.reject_unknown(TABLE_CACHE_KEYS if table else SOURCE_CACHE_KEYS)
+    keys = TABLE_CACHE_KEYS if table else SOURCE_CACHE_KEYS
+    inner.reject_unknown(keys)
+    _check_abilities(inner, kind, keys)
     if "ttl" not in value and of_source is None:
         inner.fault("ttl", "this key is missing", _EXAMPLE)
     base = of_source or CachePolicy()
@@ -41,6 +54,8 @@ def read_policy(section: Section, of_source: CachePolicy | None, *, table: bool 
         inner.flag("native_queries") or base.native_queries,
         frozenset(each.lower() for each in inner.texts("immutable")),
         frozenset(inner.texts("tags")) | base.tags,
+        inner.text("version_sql"),
+        inner.text("notify"),
     )
 
 
@@ -60,6 +75,16 @@ def read_encryption_key(section: Section, redactor: Redactor) -> bytes | None:
         "make one with openssl rand -base64 32, and write ${env:NAME} for it",
     )
     return None
+
+
+def _check_abilities(section: Section, kind: str | None, keys: Container[str]) -> None:
+    try:
+        adapter = adapter_class(kind) if kind is not None else None
+    except CatalogError:
+        return  # it has a fault already, or its driver is missing
+    for key, (ability, fault, hint) in _NEEDED.items():
+        if key in keys and key in section.values and adapter is not None and not issubclass(adapter, ability):
+            section.fault(key, fault, hint)
 
 
 def within(policy: CachePolicy, seconds: float) -> CachePolicy:

@@ -23,7 +23,7 @@ from adapters.registry import adapter_class
 from catalog.access import Access, read_access
 from catalog.caching import read_encryption_key, read_policy
 from catalog.constraints import read_constraint
-from catalog.model import CachePolicy, Limits, Settings, SourceConfig, TableNote, View
+from catalog.model import Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.values import Faults, Section
@@ -78,8 +78,7 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     source_names = {name for name, _ in merged["sources"]}
     sources = tuple(_sources(merged["sources"], redactor))
     views = tuple(_views(merged["views"], source_names))
-    policies = {source.name: source.cache for source in sources}
-    notes = tuple(_notes(merged["tables"], source_names, policies))
+    notes = tuple(_notes(merged["tables"], source_names, {source.name: source for source in sources}))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
     access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
     for error in faults.errors:
@@ -193,7 +192,7 @@ def _sources(parts: list[Named], redactor: Redactor) -> Iterator[SourceConfig]:
         kind = section.text("adapter", required=True)
         taken = _taken_options(section, kind) if kind is not None else None
         limits = _limits(section, taken)
-        cache = read_policy(section, None)
+        cache = read_policy(section, None, kind)
         if kind is not None and len(part.faults.errors) == before:
             options = {key: value for key, value in section.values.items() if key not in SOURCE_KEYS}
             if "path" in options:
@@ -262,9 +261,7 @@ def _views(parts: list[Named], source_names: set[str]) -> Iterator[View]:
             yield View(*name, sql)
 
 
-def _notes(
-    parts: list[Named], source_names: set[str], policies: Mapping[str, CachePolicy | None]
-) -> Iterator[TableNote]:
+def _notes(parts: list[Named], source_names: set[str], known: Mapping[str, SourceConfig]) -> Iterator[TableNote]:
     by_folded = {name.casefold(): name for name in source_names}
     for text, section in parts:
         name = split_name(text)
@@ -277,7 +274,8 @@ def _notes(
             section.reject_unknown(TABLE_KEYS)
             owner, comment = section.text("owner"), section.text("comment")
             source, schema = by_folded[name[0].casefold()], name[1] if len(name) == 3 else None
-            cache = read_policy(section, policies.get(source), table=True)
+            of = known.get(source)
+            cache = read_policy(section, of.cache if of else None, of.kind if of else None, table=True)
             yield TableNote(source, schema, name[-1], owner, comment, _constraint(section), cache)
 
 

@@ -26,7 +26,9 @@ class CachePolicy:
     """How old, in seconds, may be what is given from the cache: `ttl` without asking the source, so much more while it
     is asked again, so much more where it cannot be reached. `max_bytes` is what the source's rows may take on disk.
     Native queries are cached only if they are said to be. A row never changes its value in the columns `immutable` of
-    its table, with names in lower case: by these a fragment may be put together from an older and a newer part."""
+    its table, with names in lower case: by these a fragment may be put together from an older and a newer part.
+    `version_sql` is a query of one table's source whose answer differs whenever the table has changed, `notify` the
+    channel on which a source says what has."""
 
     ttl: float = 0.0
     stale_while_revalidate: float = 0.0
@@ -35,6 +37,8 @@ class CachePolicy:
     native_queries: bool = False
     immutable: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    version_sql: str | None = None
+    notify: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

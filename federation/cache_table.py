@@ -71,6 +71,7 @@ class CacheTable:
         policy = strictest(
             [self._policies.get(each.casefold(), self._by_source[entry.source]) for each in entry.tables]
         )
+        as_of = max(entry.as_of, cache.store.versions.confirmed(entry))
         return {
             "source": entry.source,
             "tables": entry.tables,
@@ -78,9 +79,9 @@ class CacheTable:
             "statement": about.statement,
             "rows": entry.rows,
             "bytes": entry.bytes,
-            "as_of": moment(entry.as_of),
-            "age": now - entry.as_of,
-            "expires": moment(entry.as_of + policy.ttl) if policy is not None else None,
+            "as_of": moment(as_of),
+            "age": now - as_of,
+            "expires": moment(as_of + policy.ttl) if policy is not None else None,
             "state": _state(cache, entry, policy),
             "fetch_seconds": entry.seconds,
             "hits": used.hits,
@@ -97,4 +98,5 @@ def _state(cache: FragmentCache, entry: Entry, policy: CachePolicy | None) -> st
     """How it would be given to a query that asks for nothing younger."""
     if policy is None:
         return EXPIRED
-    return str(cache.judge(policy)(entry) or cache.judge(policy, failed=True)(entry) or EXPIRED)
+    standing = cache.judge(policy)(entry) or cache.judge(policy, failed=True)(entry)
+    return str(standing.state) if standing is not None else EXPIRED

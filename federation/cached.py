@@ -2,7 +2,8 @@
 that is waited for.
 
 1. `start` looks: what is fresh is mapped into memory, and so is what is stale, which is refreshed behind it.
-2. Otherwise the fragment is fetched like any other, and recorded, by the one who gets the turn.
+2. Otherwise the fragment is fetched like any other, and recorded, by the one who gets the turn. Where its source can
+   say that nothing has changed, it is asked that first (`renewal.py`).
 3. Who does not get it waits, once its rows are wanted, until the other has committed them, has failed, or has given up
    the turn. Nobody who records waits for anybody who reads, so this ends.
 4. A source that cannot be reached is replaced by what is stale, as long as none of its rows was given.
@@ -13,22 +14,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 
 from adapters.base import CancelToken, Predicate, Scan
 from adapters.errors import Error, QueryCancelled, SourceUnavailable
-from cache.recording import Recording, Waiter
+from cache.recording import Recording, Waiter, pauses
 from catalog.listing import again
 from federation.caching import Cached, FragmentCache, MakeFetcher, Wanted
 from federation.containment import Picked
 from federation.fetch import Fetcher, FetchStats
 from federation.progress import State
+from federation.renewal import CheckedFetch
 from federation.united import UnitedFetch
-
-SHORTEST, LONGEST = 0.002, 0.05  # seconds between two looks
-PATIENCE = 300.0  # seconds without a sign of whoever has the turn
-
+from federation.versions import PATIENCE
 
 #: fetches the rows of the same fragment that fulfil conditions on its outputs; None where the source cannot be asked so
 MakeRest = Callable[[Sequence[Predicate], CancelToken], "Fetcher | CachedFetch | None"]
@@ -58,7 +58,7 @@ class CachedFetch:
         self._started = self._closed = False
         self._ended = threading.Event()  # closed or cancelled: nobody waits any more
         self._cached: Cached | None = None
-        self._fetcher: Fetcher | UnitedFetch | None = None
+        self._fetcher: Fetcher | UnitedFetch | CheckedFetch | None = None
         self._given = False  # rows of the source
         self._refreshed = False  # with the scan, which is closed there
         self._stream: Generator[pa.RecordBatch] | None = None
@@ -96,17 +96,13 @@ class CachedFetch:
     def as_of(self) -> float:
         """When the source was asked for these rows, in seconds of the epoch; 0 before it was."""
         if self._cached is not None:
-            return self._cached.entry.as_of
+            return self._cached.as_of
         return self._fetcher.as_of if self._fetcher is not None else 0.0
 
     @property
     def stats(self) -> FetchStats:
-        """What was asked of the source: of the cache, only rows and bytes are told."""
-        cached, fetcher = self._cached, self._fetcher
-        if cached is not None:
-            counted = cached.rows if isinstance(cached.rows, Picked) else cached.entry
-            return FetchStats(counted.rows, counted.bytes, 0, None, 0.0, True)
-        return fetcher.stats if fetcher is not None else FetchStats(0, 0, 0, None, 0.0, False)
+        found = self._cached or self._fetcher
+        return found.stats if found is not None else FetchStats(0, 0, 0, None, 0.0, False)
 
     def close(self) -> None:
         """Stop, and wait until the source has stopped too. Idempotent."""
@@ -117,7 +113,8 @@ class CachedFetch:
             self._cached.rows.close()
         if self._fetcher is not None:
             self._fetcher.close()
-        if first and not self._refreshed and not isinstance(self._fetcher, Fetcher):  # which closes its scan
+        made = self._fetcher.fetcher if isinstance(self._fetcher, CheckedFetch) else self._fetcher
+        if first and not self._refreshed and not isinstance(made, Fetcher):  # which closes its scan
             self.scan.close()
         self._unlink()
         if first:
@@ -127,8 +124,10 @@ class CachedFetch:
                 self._stream.close()
 
     def _count(self) -> None:
-        if self._cached is not None:
-            self._cache.hit(self._cached)
+        renewed = self._fetcher.cached if isinstance(self._fetcher, CheckedFetch) else None
+        cached = self._cached or renewed
+        if cached is not None:
+            self._cache.hit(cached)
         elif self._fetcher is not None:
             self._cache.miss(self._wanted)
 
@@ -146,7 +145,7 @@ class CachedFetch:
                     if recording is not None:
                         recording.abandon()
                     raise again(waiter.error)
-                if recording is None and self._cache.store.idle(self._wanted.key) < PATIENCE:
+                if recording is None and self._cache.store.idle(self._wanted.key.digest) < PATIENCE:
                     return False
                 if recording is not None:  # who had the turn may just have ended
                     self._cached = self._cache.find_same(self._wanted, self.scan.schema, self._query)
@@ -159,12 +158,19 @@ class CachedFetch:
             return True
 
     def _lead(self, recording: Recording | None) -> None:
+        if recording is not None and recording.writing and self._cache.checks(self._wanted):
+            confirm = partial(self._cache.confirm, self._wanted, self.scan.schema)
+            self._fetcher = CheckedFetch(confirm, self._source, recording, self._fetch)
+        else:
+            self._fetcher = self._source(recording)
+        self._fetch.register(self._failed)
+        self._fetcher.start()
+
+    def _source(self, recording: Recording | None) -> Fetcher | UnitedFetch:
         united = self._united()
         if united is not None and recording is not None:
             recording.abandon()  # what is fetched is another fragment
-        self._fetcher = united or self._make(self._fetch, recording)
-        self._fetch.register(self._failed)
-        self._fetcher.start()
+        return united or self._make(self._fetch, recording)
 
     def _united(self) -> UnitedFetch | None:
         found = self._cache.find_part(self._wanted)
@@ -184,12 +190,11 @@ class CachedFetch:
 
     def _wait(self) -> None:
         """Until it is known. Raises what the other fetch failed with."""
-        pause = SHORTEST
+        pause = pauses()
         with self._cache.store.waiters.waiting(self._wanted.key.digest) as waiter:
             while not self._decide(waiter):
                 self._query.check()
-                self._ended.wait(pause)
-                pause = min(2 * pause, LONGEST)
+                self._ended.wait(next(pause))
 
     # --- the rows -----------------------------------------------------------------------------------------------
 
@@ -220,7 +225,7 @@ class CachedFetch:
             self._fail(exc)
             raise
 
-    def _fetched(self, fetcher: Fetcher | UnitedFetch) -> Generator[pa.RecordBatch]:
+    def _fetched(self, fetcher: Fetcher | UnitedFetch | CheckedFetch) -> Generator[pa.RecordBatch]:
         for batch in fetcher.batches():
             with self._lock:
                 if self._cached is not None:

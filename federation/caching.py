@@ -5,19 +5,20 @@ fragment is read, so that a change of them counts for what is kept already.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from adapters.base import CancelToken, SupportsQuery
+from adapters.base import CancelToken, Scan, SupportsQuery, SupportsRevalidation
 from adapters.duck import Duck
 from adapters.errors import DataTooStale, Error, MissingDriver, QueryCancelled, SourceUnavailable
 from cache.about import About
@@ -26,17 +27,21 @@ from cache.keys import FragmentKey, fingerprint, principal, scan_text
 from cache.recording import Recording
 from cache.regions import Region
 from cache.store import MOST_BYTES, Store
+from cache.versions import Known, same
 from catalog.caching import strictest, within
 from catalog.catalog import Catalog
-from catalog.model import CachePolicy
-from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, Picked
-from federation.fetch import Fetcher
+from catalog.model import CachePolicy, Source
+from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, Picked, Standing
+from federation.fetch import Fetcher, FetchStats
+from federation.listening import Listener
 from federation.local import LocalSchema
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
 from federation.planner.shape import shown
 from federation.progress import Freshness, State
+from federation.slots import Slots
 from federation.staleness import ANY, Demand
+from federation.versions import VersionQuery, Versions, version_queries
 
 if TYPE_CHECKING:
     from cache.sealing import Seal
@@ -53,8 +58,11 @@ MakeFetcher = Callable[[CancelToken, Recording | None], Fetcher]
 class Wanted:
     """A fragment that may be cached. `tables` are the full names of what it reads; `asked` says what of others answers
     it, and `region` what it holds for others. `limit` is the `max_staleness` of the query, which its `policy` obeys, if
-    it makes that stricter than what the catalog `allows`."""
+    it makes that stricter than what the catalog `allows`. Whether the rows have changed is known by `queries`, or can
+    be seen for nothing: then `current` says what there is now."""
 
+    source: Source
+    scan: Scan
     key: FragmentKey
     policy: CachePolicy
     allows: CachePolicy
@@ -63,6 +71,8 @@ class Wanted:
     asked: Callable[[], Asked | None]
     known: bool  # whether nothing else restricts its rows
     statement: Callable[[], str]  # for people
+    queries: tuple[VersionQuery, ...]
+    current: Callable[[], Known | None]
 
     @property
     def region(self) -> Region | None:
@@ -76,17 +86,34 @@ class Cached:
 
     entry: Entry
     state: State
+    as_of: float
     rows: pa.RecordBatchReader | Picked
     query: str
+
+    @property
+    def stats(self) -> FetchStats:
+        """Nothing was asked of the source: only rows and bytes are told."""
+        counted = self.rows if isinstance(self.rows, Picked) else self.entry
+        return FetchStats(counted.rows, counted.bytes, 0, None, 0.0, True)
 
 
 class FragmentCache:
     """One per engine. Thread-safe."""
 
-    def __init__(self, store: Store, containment: Containment, credentials: Mapping[str, str]) -> None:
-        """`credentials` has the fingerprints of the sources that are cached, by their names."""
+    def __init__(
+        self,
+        store: Store,
+        containment: Containment,
+        versions: Versions,
+        listeners: Mapping[str, Listener],
+        credentials: Mapping[str, str],
+    ) -> None:
+        """`credentials` has the fingerprints of the sources that are cached, by their names; `listeners` hear those
+        that say what has changed."""
         self.store = store
         self.containment = containment
+        self._versions = versions
+        self._listeners = listeners
         self._lock = threading.Lock()
         self._credentials = credentials
         self.principals = {name: principal(name, each) for name, each in credentials.items()}
@@ -95,7 +122,7 @@ class FragmentCache:
         self._closing = CancelToken()
 
     @classmethod
-    def of(cls, catalog: Catalog, duck: Duck, local: LocalSchema) -> FragmentCache | None:
+    def of(cls, catalog: Catalog, duck: Duck, local: LocalSchema, slots: Mapping[str, Slots]) -> FragmentCache | None:
         """None for a catalog that caches nothing."""
         names = [source.name for source in catalog.sources.values() if source.cache is not None]
         names += [note.source for note in catalog.notes if note.cache is not None and note.source in catalog.sources]
@@ -109,7 +136,12 @@ class FragmentCache:
         )
         sources = [catalog.sources[name] for name in dict.fromkeys(names)]
         credentials = {each.name: fingerprint(each.kind, each.options, store.salt) for each in sources}
-        return cls(store, Containment(store, duck, local), credentials)
+        listeners = {
+            each.name: Listener(each, each.cache.notify, store)
+            for each in sources
+            if each.cache is not None and each.cache.notify is not None
+        }
+        return cls(store, Containment(store, duck, local), Versions(store, slots), listeners, credentials)
 
     def wanted(self, fragment: Fragment, demand: Demand) -> Wanted | None:
         """None for what the catalog, or the query, does not want to be cached."""
@@ -119,31 +151,43 @@ class FragmentCache:
         limit = demand.max_staleness
         policy = allows if limit is None else within(allows, limit)
         names = {each.full_name for each in fragment.tables}
-        asked = cache(lambda: self.containment.asked(fragment))  # when nothing fresh was asked for in the same words
-        known, tables = fragment.keys is not None, tuple(sorted(names))
-        return Wanted(self._key(fragment), policy, allows, limit, tables, asked, known, partial(shown, fragment))
+        key, scan = self._key(fragment), fragment.scan
+        return Wanted(
+            source=fragment.source,
+            scan=scan,
+            key=key,
+            policy=policy,
+            allows=allows,
+            limit=limit,
+            tables=tuple(sorted(names)),
+            asked=cache(lambda: self.containment.asked(fragment)),  # where nothing fresh was found by the same words
+            known=fragment.keys is not None,
+            statement=partial(shown, fragment),
+            queries=version_queries(fragment.tables, key.place),
+            current=cache(lambda: self._current(scan)),
+        )
 
     def find(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given without asking the source first; of that schema, or it is of no use."""
-        return self._open(self._seek(wanted, self.judge(wanted.policy)), schema, cancel)
+        return self._open(self._seek(wanted, self._judge(wanted)), schema, cancel)
 
     def find_same(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What of that was asked for in the same words."""
-        return self._open(self._same(wanted, self.judge(wanted.policy)), schema, cancel)
+        return self._open(self._same(wanted, self._judge(wanted)), schema, cancel)
 
     def fall_back(self, wanted: Wanted, schema: pa.Schema, cancel: CancelToken) -> Cached | None:
         """What may be given now that the source could not be reached."""
-        return self._open(self._seek(wanted, self.judge(wanted.policy, failed=True)), schema, cancel)
+        return self._open(self._seek(wanted, self._judge(wanted, failed=True)), schema, cancel)
 
     def refusal(self, wanted: Wanted, error: Error) -> Error:
         """What to raise for a source that failed, whose rows `fall_back` has not: whether it has them, but too old for
         the query."""
         if wanted.limit is None or not isinstance(error, SourceUnavailable):
             return error
-        found = self._seek(wanted, self.judge(wanted.allows, failed=True))
+        found = self._seek(wanted, self._judge(replace(wanted, policy=wanted.allows), failed=True))
         if found is None:
             return error
-        age = self.store.clock() - found.entry.as_of
+        age = self.store.clock() - found.standing.as_of
         refused = DataTooStale(
             f"it cannot be reached, and the cache's rows are {age:.0f} s old: max_staleness is {wanted.limit:g} s",
             hint="allow a greater max_staleness, or try again once the source is back",
@@ -157,29 +201,34 @@ class FragmentCache:
         found = {}
         for fragment in fragments:
             wanted = self.wanted(fragment, demand)
-            source = self._seek(wanted, self.judge(wanted.policy)) if wanted is not None else None
+            source = self._seek(wanted, self._judge(wanted)) if wanted is not None else None
             if source is not None:
-                found[fragment.name] = Freshness(fragment.source.name, source.state, source.entry.as_of, source.query)
+                state, as_of = source.standing.state, source.standing.as_of
+                found[fragment.name] = Freshness(fragment.source.name, state, as_of, source.query)
         return found
 
     def cost(self, fragment: Fragment) -> Cost | None:
         """What it costs to give the fragment as it is planned now, where it is fresh."""
         wanted = self.wanted(fragment, ANY)
-        found = self._same(wanted, self.judge(wanted.policy)) if wanted is not None else None
-        if found is None or found.state is not State.FRESH:
+        found = self._same(wanted, self._judge(wanted)) if wanted is not None else None
+        if found is None or found.standing.state is not State.FRESH:
             return None
         return Cost(found.entry.rows, found.entry.bytes, found.entry.bytes / BYTES_PER_SECOND)
 
     def find_part(self, wanted: Wanted) -> Found | None:
         """What has a part of it, if the other one may be fetched."""
         asked = wanted.asked()
-        judge = self.judge(wanted.policy)
+        judge = self._judge(wanted)
         return self.containment.seek_part(wanted.key, asked, judge) if asked is not None else None
 
     def record(self, wanted: Wanted, schema: pa.Schema) -> Recording | None:
         """As Store.record."""
-        about = About(statement=wanted.statement())
-        return self.store.record(wanted.key, schema, wanted.tables, wanted.policy.max_bytes, wanted.region, about)
+        current, about = wanted.current(), About(statement=wanted.statement())
+        limit = wanted.policy.max_bytes
+        recording = self.store.record(wanted.key, schema, wanted.tables, limit, wanted.region, about)
+        if recording is not None and current is not None:
+            recording.versions = current.versions
+        return recording
 
     def hit(self, cached: Cached) -> None:
         """It was given."""
@@ -188,6 +237,19 @@ class FragmentCache:
     def miss(self, wanted: Wanted) -> None:
         """Its source was asked."""
         self.store.usage.miss(wanted.key.source)
+
+    def checks(self, wanted: Wanted) -> bool:
+        """Whether its source can say that rows have not changed, instead of sending them."""
+        return bool(wanted.queries) or isinstance(wanted.source.adapter, SupportsRevalidation)
+
+    def confirm(self, wanted: Wanted, schema: pa.Schema, recording: Recording, cancel: CancelToken) -> Cached | None:
+        """What may be given after all, for its source says that it has not changed. Where there is no such thing, what
+        is fetched after this will be kept with the versions that the source said. Raises the source's error."""
+        known = self._ask(wanted, cancel)
+        if known is None:
+            return None
+        recording.versions = known.versions
+        return self._open(self._seek(wanted, self._judge(wanted, known)), schema, cancel)
 
     def refresh(self, wanted: Wanted, schema: pa.Schema, make: MakeFetcher) -> bool:
         """Ask the source again, behind everyone's back; False when that is not needed, or there is too much to do."""
@@ -203,6 +265,8 @@ class FragmentCache:
     def close(self) -> None:
         """Ends what is being refreshed. Idempotent."""
         self._closing.cancel(QueryCancelled("the engine was closed"))
+        for listener in self._listeners.values():
+            listener.close()
         with self._lock:
             workers, self._workers = self._workers, None
         if workers is not None:
@@ -216,38 +280,72 @@ class FragmentCache:
         elif found is not None:
             rows = self.store.open(found.entry)
             rows = rows if rows is not None and rows.schema.equals(schema) else None
-        return Cached(found.entry, found.state, rows, found.query) if found is not None and rows is not None else None
+        if found is None or rows is None:
+            return None
+        return Cached(found.entry, found.standing.state, found.standing.as_of, rows, found.query)
 
     def _seek(self, wanted: Wanted, judge: Judge) -> Found | None:
         """What is fresh comes before what is not, and the same before what holds more."""
         same = self._same(wanted, judge)
-        if same is not None and same.state is State.FRESH:
+        if same is not None and same.standing.state is State.FRESH:
             return same
         asked = wanted.asked()
         held = self.containment.seek(wanted.key, asked, judge) if asked is not None else None
-        return held if held is not None and (same is None or held.state is State.FRESH) else same
+        return held if held is not None and (same is None or held.standing.state is State.FRESH) else same
 
     def _same(self, wanted: Wanted, judge: Judge) -> Found | None:
         entry = self.store.look(wanted.key)
-        state = judge(entry) if entry is not None else None
-        return Found(entry, state) if entry is not None and state is not None else None
+        standing = judge(entry) if entry is not None else None
+        return Found(entry, standing) if entry is not None and standing is not None else None
 
-    def judge(self, policy: CachePolicy, *, failed: bool = False) -> Judge:
-        """The state of an entry now, or None where it is too old to be given: when its source has `failed`, and when
-        not."""
+    def judge(self, policy: CachePolicy, known: Known | None = None, *, failed: bool = False) -> Judge:
+        """How an entry stands now, given what versions there are, if that is `known`; None where it is too old to be
+        given: when its source has `failed`, and when not."""
         longer = policy.stale_if_error if failed else policy.stale_while_revalidate
 
-        def judge(entry: Entry) -> State | None:
-            age = self.store.clock() - entry.as_of
-            if not 0 <= age <= policy.ttl + longer:  # a clock that went back says nothing of the age
-                return None
+        def judge(entry: Entry) -> Standing | None:
             if entry.as_of <= self.store.valid_from(entry):
                 return None
-            if age <= policy.ttl:
-                return State.FRESH
-            return State.STALE_ON_ERROR if failed else State.STALE
+            listener = self._listeners.get(entry.source)
+            may_have_changed = listener is not None and entry.as_of <= listener.since()
+            if known is not None and not may_have_changed:
+                if same(entry.versions, known.versions):
+                    return Standing(State.FRESH, max(entry.as_of, known.asked))
+                may_have_changed = True
+            if may_have_changed and not failed:
+                return None
+            as_of = max(entry.as_of, self.store.versions.confirmed(entry))
+            age = self.store.clock() - as_of
+            if not 0 <= age <= policy.ttl + longer:  # a clock that went back says nothing of the age
+                return None
+            if age <= policy.ttl and not may_have_changed:
+                return Standing(State.FRESH, as_of)
+            return Standing(State.STALE_ON_ERROR if failed else State.STALE, as_of)
 
         return judge
+
+    def _judge(self, wanted: Wanted, known: Known | None = None, *, failed: bool = False) -> Judge:
+        return self.judge(wanted.policy, known or wanted.current(), failed=failed)
+
+    def _current(self, scan: Scan) -> Known | None:
+        asked = self.store.clock()
+        return Known({"": scan.version() or ""}, asked) if scan.version is not None else None
+
+    def _ask(self, wanted: Wanted, cancel: CancelToken) -> Known | None:
+        """The versions that the source has now; None where it has said nothing of them."""
+        asked, adapter = self.store.clock(), wanted.source.adapter
+        if wanted.queries:
+            return Known(self._versions.ask(wanted.source, wanted.queries, cancel), asked)
+        ageless = replace(wanted, policy=replace(wanted.policy, ttl=math.inf))
+        found = self._seek(ageless, self._judge(ageless))
+        validator = found.entry.versions.get("") if found is not None else None
+        if found is None or not validator or not isinstance(adapter, SupportsRevalidation):
+            return None
+        with self._versions.slot(wanted.source, cancel):
+            if not adapter.unchanged(wanted.scan, validator, cancel):
+                return None
+        self.store.renew(found.entry, asked)
+        return Known(found.entry.versions, asked)
 
     def _refresh(self, wanted: Wanted, schema: pa.Schema, make: MakeFetcher) -> None:
         cancel = CancelToken()
@@ -257,7 +355,8 @@ class FragmentCache:
             with closing(make(cancel, recording)) as fetcher:
                 found = self.find_same(wanted, schema, cancel)  # another process may have been quicker
                 if recording is not None and recording.writing and (found is None or found.state is State.STALE):
-                    for _ in fetcher.batches():
+                    confirmed = self.confirm(wanted, schema, recording, cancel) if self.checks(wanted) else None
+                    for _ in fetcher.batches() if confirmed is None else ():
                         pass
         except Error as exc:
             log.info("%s could not be refreshed: %s", ", ".join(wanted.tables), type(exc).__name__)

@@ -17,10 +17,11 @@ from adapters.errors import Error
 from catalog.catalog import Catalog
 from catalog.config import read_config
 from catalog.load import build_catalog
-from catalog.model import TableNote, View
+from catalog.model import CatalogTable, TableNote, View
 from catalog.names import show_name
 from catalog.shared import at_once
 from federation.parse import parse
+from federation.versions import check_version_query
 
 # Describes a view against the running engine; raises what is wrong with it.
 Describe = Callable[[Catalog, View], object]
@@ -75,12 +76,15 @@ def _source_finding(catalog: Catalog, name: str, answer: Answer) -> Finding:
 
 
 def _note_finding(catalog: Catalog, note: TableNote, listings: Mapping[str, Answer]) -> Finding | None:
-    """A note on a table that does not exist; a source that failed is a finding already."""
+    """A note on a table that does not exist, or whose version cannot be asked for; a source that failed is a finding
+    already."""
     if isinstance(listings.get(note.source, Exception()), Exception):
         return None
     parts = [part for part in (note.source, note.schema, note.name) if part is not None]
     try:
-        catalog.resolve(parts, [True] * len(parts))
+        table = catalog.resolve(parts, [True] * len(parts))
+        if isinstance(table, CatalogTable):
+            check_version_query(table)
     except Error as exc:
         return _failed(catalog, "table", show_name(parts), exc)
     return None

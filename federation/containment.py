@@ -32,8 +32,18 @@ from federation.progress import State
 log = logging.getLogger(__name__)
 
 BYTES_PER_SECOND = 1e9  # of what is read here
-#: the state of an entry, None where it is too old
-Judge = Callable[[Entry], State | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`as_of` is when the rows were last known to be what the source has, in seconds of the epoch."""
+
+    state: State
+    as_of: float
+
+
+#: how an entry stands, None where it is too old
+Judge = Callable[[Entry], Standing | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class Found:
     that are `missing` it takes from `REST`. Of `CACHED` it needs those that fulfil the `conditions`."""
 
     entry: Entry
-    state: State
+    standing: Standing
     query: str = ""
     missing: tuple[Predicate, ...] = ()
     conditions: tuple[Predicate, ...] = ()
@@ -93,12 +103,12 @@ class Containment:
     def seek(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
         regions = [asked.rows] if asked.own is None else [asked.rows, asked.own]
         judged = [(judge(entry), entry) for entry in self._store.filed(key, regions)]
-        usable = [(state, entry) for state, entry in judged if state is not None]
-        for state, entry in sorted(usable, key=lambda each: (each[0] is not State.FRESH, each[1].bytes)):
+        usable = [(standing, entry) for standing, entry in judged if standing is not None]
+        for standing, entry in sorted(usable, key=lambda each: (each[0].state is not State.FRESH, each[1].bytes)):
             region = _region(entry.region)
             query = answer(asked, region) if region is not None else None
             if region is not None and query is not None:
-                return Found(entry, state, query, conditions=conditions(asked, region))
+                return Found(entry, standing, query, conditions=conditions(asked, region))
         return None
 
     def seek_part(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
@@ -107,13 +117,18 @@ class Containment:
         divisible = any(each.table.cache is not None and each.table.cache.immutable for each in asked.columns.values())
         regions = [asked.own] if asked.own is not None and divisible else []
         for entry in sorted(self._store.filed(key, regions), key=lambda each: -each.rows):
-            state, region = judge(entry), _region(entry.region)
-            if state is not State.FRESH or region is None or entry.bytes / BYTES_PER_SECOND > entry.seconds:
+            standing, region = judge(entry), _region(entry.region)
+            if (
+                standing is None
+                or standing.state is not State.FRESH
+                or region is None
+                or entry.bytes / BYTES_PER_SECOND > entry.seconds
+            ):
                 continue
             union = unite(asked, region)
             policy = union.by.table.cache if union is not None else None
             if union is not None and policy is not None and union.by.column.name.lower() in policy.immutable:
-                return Found(entry, state, union.query, union.missing)
+                return Found(entry, standing, union.query, union.missing)
         return None
 
     def run(

@@ -133,7 +133,7 @@ class Engine:
         self._at_close: list[Callable[[], None]] = []
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
-        self.cache = FragmentCache.of(catalog, self._duck, self._local)
+        self.cache = FragmentCache.of(catalog, self._duck, self._local, self._slots)
         catalog.add_system(system_source({"cache": CacheTable(catalog, self.cache).table}))
         learned = Learned(settings.statistics_directory)
         self._costs = Costs(learned, self.cache.cost) if self.cache is not None else Costs(learned)

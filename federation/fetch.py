@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from adapters.base import Adapter, CancelToken, Partition, Scan
+from adapters.base import Adapter, CancelToken, Partition, Scan, SupportsRevalidation
 from adapters.errors import Error, InternalError, OutOfMemory, QueryCancelled, QueryTimeout, SourceChanged
 from cache.recording import Recording
 from federation.overflow import Overflow
@@ -330,6 +330,8 @@ class Fetcher:
         if self._recording is None:
             return
         if self._ended:
+            if isinstance(self._adapter, SupportsRevalidation):
+                self._recording.versions = {"": self._adapter.validator(self.scan)}
             self._recording.commit(self._seconds)
         else:
             self._recording.abandon(self.error)

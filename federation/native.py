@@ -106,6 +106,11 @@ def _arguments(call: exp.Expr) -> tuple[str, str]:
     if len(texts) != 2 or len(call.expressions) != 2:
         raise FunctionNotFound("query takes the name of a source and a text, both as literals", hint=_USAGE)
     name, sql = texts
+    return name, native_text(sql)
+
+
+def native_text(sql: str) -> str:
+    """As a source takes it. Raises StatementTooComplex, SQLSyntaxError."""
     if len(sql) > MAX_CHARACTERS:
         raise StatementTooComplex(f"the native query has {len(sql):,} characters, {MAX_CHARACTERS:,} are allowed")
     if "\0" in sql:
@@ -113,7 +118,7 @@ def _arguments(call: exp.Expr) -> tuple[str, str]:
     sql = sql.rstrip(_END)
     if not sql.strip():
         raise SQLSyntaxError("the native query is empty", hint=_USAGE)
-    return name, sql
+    return sql
 
 
 def _is_text(node: exp.Expr) -> bool:

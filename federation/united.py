@@ -44,12 +44,13 @@ class UnitedFetch:
     @property
     def state(self) -> State:
         states = list(State)
-        return max(self._found.state, self._rest.state, key=states.index)
+        return max(self._found.standing.state, self._rest.state, key=states.index)
 
     @property
     def as_of(self) -> float:
         """That of the older part."""
-        return min(self._found.entry.as_of, self._rest.as_of or self._found.entry.as_of)
+        as_of = self._found.standing.as_of
+        return min(as_of, self._rest.as_of or as_of)
 
     @property
     def stats(self) -> FetchStats:

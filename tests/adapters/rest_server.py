@@ -11,6 +11,7 @@ An unknown parameter, one that is given twice, a value out of range: 400. A requ
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import ssl
 import threading
@@ -69,6 +70,8 @@ class RestServer:
         self.every: tuple[int, str] | None = None
         self.api_key: tuple[str, str] | None = None  # a query parameter and its value, instead of the token
         self.raw: dict[str, bytes] = {}
+        self.validator = ""  # "etag", or when all was changed last, as an HTTP date
+        self.unchanged: list[str] = []  # what was answered by 304
         self.hanging = threading.Event()
         self._release = threading.Event()
         self._lock = threading.Lock()
@@ -229,7 +232,17 @@ def _handler(server: RestServer) -> type[BaseHTTPRequestHandler]:
                 case [status] if status:
                     self._send(int(status), b"{}", {})
                 case _:
-                    self._send(200, body, headers)
+                    self._validated(body, headers)
+
+        def _validated(self, body: bytes, headers: dict[str, str]) -> None:
+            name, asked, value = "ETag", "If-None-Match", f'W/"{hashlib.sha256(body).hexdigest()}"'
+            if server.validator != "etag":
+                name, asked, value = "Last-Modified", "If-Modified-Since", server.validator
+            if server.validator and self.headers[asked] == value:
+                server.unchanged.append(unquote_plus(self.path))
+                self._send(304, b"", {name: value})
+            else:
+                self._send(200, body, {**headers, name: value} if server.validator else headers)
 
         def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
             self.send_response(status)

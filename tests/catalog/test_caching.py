@@ -64,6 +64,13 @@ def test_a_table_may_be_cached_alone(tmp_path: Path) -> None:
         ('cache = { ttl = "1s", tll = "1s" }', "sources.a.cache.tll: unknown key"),
         ('[tables."a.b"]\ncache = { ttl = "1s", max_size = "1MB" }', 'tables."a.b".cache.max_size: unknown key'),
         ('[tables."a.b"]\ncache = { stale_if_error = "1s" }', 'tables."a.b".cache.ttl: this key is missing'),
+        ('cache = { ttl = "1s", version_sql = "SELECT 1" }', "sources.a.cache.version_sql: unknown key"),
+        ('cache = { ttl = "1s", notify = "c" }', "sources.a.cache.notify: this source has no channels"),
+        (
+            '[tables."a.b"]\ncache = { ttl = "1s", version_sql = "SELECT 1" }',
+            'tables."a.b".cache.version_sql: this source takes no query in its own words',
+        ),
+        ('[tables."a.b"]\ncache = { ttl = "1s", notify = "c" }', 'tables."a.b".cache.notify: unknown key'),
         ('[settings]\ncache_size = "big"', "settings.cache_size: this must be a size"),
         (
             '[settings]\ncache_encryption_key = "c2hvcnQ="',
@@ -92,6 +99,24 @@ def test_the_key_of_the_cache_is_a_secret(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("KEY_OF_THE_CACHE")
     _, faults = read_config(written(tmp_path, text))
     assert "KEY_OF_THE_CACHE" in faults[0].message
+
+
+def test_ways_to_see_changes(tmp_path: Path) -> None:
+    text = (
+        '[sources.a]\nadapter = "postgres"\nuri = "postgresql://nowhere"\ncache = { ttl = "1h", notify = "changes" }\n'
+        "[tables.'a.b']\ncache.version_sql = 'SELECT max(x) FROM b'\n"
+    )
+    config, faults = read_config(written(tmp_path, text))
+    assert not faults
+    assert config.sources[0].cache == CachePolicy(3600.0, notify="changes")
+    assert config.notes[0].cache == CachePolicy(3600.0, version_sql="SELECT max(x) FROM b")
+    for key in ("version_sq", "notifi"):
+        wrong = text.replace("version_sql" if key == "version_sq" else "notify", key)
+        fault, *_ = read_config(written(tmp_path, wrong))[1]
+        assert "unknown key" in fault.message and fault.hint and "did you mean" in fault.hint
+    for value in ("3", '""'):
+        fault, *_ = read_config(written(tmp_path, text.replace('"changes"', value)))[1]
+        assert "this must be a text" in fault.message
 
 
 def test_the_strictest_policy_counts() -> None:
