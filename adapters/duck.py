@@ -30,7 +30,7 @@ from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
 
-ROWS_PER_BATCH = 65_536
+ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 # How much a streaming result may hold back before its first batch comes: 10 MB unless said, 0.8 s of a slow query.
 STREAMING = {"streaming_buffer_size": "100KB", "max_streaming_buffer_size": "100KB"}
 INTERRUPT_EVERY = 0.05
