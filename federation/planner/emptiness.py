@@ -194,9 +194,14 @@ def _one_row(select: exp.Select) -> bool:
     """Whether the SELECT may give a row of no input: it aggregates without groups, or may, or groups by nothing."""
     group = select.args.get("group")
     if group is not None:
-        return not group.expressions or any(value for key, value in group.args.items() if key != "expressions")
+        return not any(map(_is_in_every_set, group.expressions))
     clauses = [each for key in ("expressions", "having", "qualify", "order") for each in filters.clause(select, key)]
     return bool(select.args.get("having")) or any(_may_aggregate(each) for each in clauses)
+
+
+def _is_in_every_set(key: exp.Expr) -> bool:
+    """Whether an entry of GROUP BY is a key of all its grouping sets: otherwise one of them may be (), the whole."""
+    return not isinstance(key, (exp.Rollup, exp.Cube, exp.GroupingSets)) and key != exp.Tuple()
 
 
 def _may_aggregate(node: exp.Expr) -> bool:

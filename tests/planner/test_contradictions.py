@@ -90,6 +90,11 @@ QUERIES = [
     ("SELECT count(*), sum(x) FROM a WHERE false", NOTHING),
     ("SELECT k, count(*) FROM a WHERE false GROUP BY k", NOTHING),
     ("SELECT k, sum(x) FROM a WHERE false GROUP BY ROLLUP (k)", NOTHING),
+    *(
+        (f"SELECT count(*) FROM (SELECT sum(x) AS s FROM a WHERE false GROUP BY {keys})", NOTHING)
+        for keys in ("ROLLUP (k)", "CUBE (k, x)", "GROUPING SETS ((k), ())", "GROUPING SETS ((k))", "()", "k, CUBE (x)")
+    ),
+    ("SELECT EXISTS (SELECT k FROM a WHERE false GROUP BY ROLLUP (k))", NOTHING),
     ("SELECT row_number() OVER (ORDER BY id) FROM a WHERE false", NOTHING),
     ("SELECT * FROM a LIMIT 0", NOTHING),
     ("SELECT count(*) FROM a LIMIT 0", NOTHING),
