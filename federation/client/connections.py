@@ -172,7 +172,8 @@ class _Connection:
 
     def send(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:
         self._socket.settimeout(ANSWER_SECONDS)
-        self._http.request(method, target, body, dict(headers))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a server need not read what it refuses
+            self._http.request(method, target, body, dict(headers))
 
     def answer(self, wait: float | None) -> http.client.HTTPResponse:
         self._socket.settimeout(wait)

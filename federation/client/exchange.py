@@ -27,6 +27,7 @@ PROBLEM = "application/problem+json"
 QUERY_ID = "Federation-Query-Id"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0  # for anything but a statement
+LONGEST_TIMEOUT = 1e9  # of a socket: what is longer, or no time, the server refuses
 GRACE_SECONDS = 5.0  # after a statement's timeout, for the server to say so itself
 LONGEST_WAIT_SECONDS = 2.0  # until a server knows of a statement that was just sent, or of its end
 POLL_SECONDS = 0.05
@@ -91,7 +92,7 @@ class Exchange:
         body: dict[str, Any] = {"sql": sql, "params": encode_parameters(parameters)}
         if timeout is not None:
             body["timeout"] = timeout
-            self.wait = timeout + GRACE_SECONDS
+            self.wait = timeout + GRACE_SECONDS if 0 < timeout <= LONGEST_TIMEOUT else None
         if demand != ANY:
             body |= demand.options()
         return to_json(body)

@@ -285,6 +285,12 @@ def test_statements_and_parameters_of_wrong_types(target: str) -> None:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
 
 
+def test_a_statement_that_is_refused_before_it_is_read(server: Running) -> None:
+    with pytest.raises(federation.ProgrammingError) as caught:
+        rows_of(server.url, f"SELECT '{'x' * (16 << 20)}'")
+    assert caught.value.sqlstate == "54001"
+
+
 # --- time ---------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +299,13 @@ def test_a_timeout(server: Running, rows: Rows) -> None:
     with pytest.raises(federation.OperationalError) as caught:
         rows(server.url, ENDLESS, timeout=0.3)
     assert (type(caught.value).__name__, caught.value.sqlstate) == ("QueryTimeout", "57014")
+
+
+@both
+@pytest.mark.parametrize("timeout", [0, -10, 1e300])
+def test_what_is_no_timeout(server: Running, rows: Rows, timeout: float) -> None:
+    with pytest.raises(federation.ProgrammingError):
+        rows(server.url, timeout=timeout)
 
 
 @both
