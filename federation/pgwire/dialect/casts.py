@@ -11,7 +11,18 @@ from sqlglot import exp
 
 from adapters.errors import ConversionError, InvalidDatetime, NotSupportedError, NumericOutOfRange
 from federation.pgwire.dialect.errors import place
-from federation.pgwire.dialect.kinds import INTEGERS, JSON, MAX_DIGITS, NUMBERS, SCALE, TEXTS, UNKNOWN, Kind, numeric
+from federation.pgwire.dialect.kinds import (
+    INTEGERS,
+    JSON,
+    MAX_DIGITS,
+    NUMBERS,
+    SCALE,
+    TEXTS,
+    UNKNOWN,
+    Kind,
+    common,
+    numeric,
+)
 from federation.pgwire.dialect.problems import CannotCoerce
 from federation.pgwire.dialect.templates import cast, filled
 
@@ -19,6 +30,7 @@ _TRUE = "('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1')"
 _FALSE = "('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0')"
 _INTEGER = re.compile(r"\s*([-+]?[0-9]+)\s*")
 _DECIMAL = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,6})?\s*")
+_PLAIN = re.compile(r"([-+]?)([0-9]+(?:\.[0-9]+)?)")
 _WORDS_OF_FLOATS = re.compile(r"\s*([-+]?inf|[-+]?infinity|nan)\s*", re.IGNORECASE)
 # What DuckDB reads as PostgreSQL does; of other texts it drops parts (10:00 PM is 10:00 to it).
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]*)?)?"
@@ -99,22 +111,25 @@ class Casts:
         return Typed(node, self._result(typed, to))
 
     def settle(self, typed: Typed, kind: Kind) -> Typed:
-        """What has an open type as one of this kind; a parameter is noted as one of it."""
+        """What has an open type as one of this kind; a parameter is noted as one of it, and a number in quotes keeps
+        its digits."""
         if isinstance(typed.node, exp.Parameter):
             self.parameters.setdefault(int(typed.node.name), kind)
         if isinstance(typed.node, exp.Null):
             return Typed(typed.node, kind)
+        if typed.literal is not None and kind.name.startswith("numeric"):
+            kind = kind._replace(precision=MAX_DIGITS, scale=SCALE)
         return self.cast(typed, kind)
 
     def _result(self, typed: Typed, to: Kind) -> Kind:
-        return _own_scale(typed, to) if to.name == "numeric" else to
+        return _own_scale(typed, to) if to.name.startswith("numeric") else to
 
     def _cast(self, typed: Typed, to: Kind) -> exp.Expr:
         source = typed.kind
         if typed.literal is not None:
             return self.literal(typed.literal, to, typed.node)
         if source == UNKNOWN:
-            return cast(typed.node, to.duckdb)
+            return cast(typed.node, self._result(typed, to).duckdb)
         if source == to:
             return firm(typed)
         if to.name in TEXTS:
@@ -136,6 +151,7 @@ class Casts:
     def _array(self, typed: Typed, to: Kind) -> exp.Expr:
         if not (typed.kind.is_array and to.is_array):
             raise CannotCoerce(f"cannot cast type {typed.kind.shown} to {to.shown}", position=place(typed.node))
+        to = self._result(typed, to)
         element = self._cast(Typed(exp.column("v"), typed.kind.element), to.element)
         if isinstance(element, exp.Cast) and isinstance(element.this, exp.Column):
             return cast(firm(typed), to.duckdb)
@@ -243,6 +259,9 @@ class Casts:
         items = [
             exp.Null() if each is None else self.literal(each, to.element, exp.Literal.string(each)) for each in values
         ]
+        to = _own_scale(Typed(exp.Literal.string(text), UNKNOWN), to)
+        if to.element.name == "numeric":
+            items = [cast(each, to.element.duckdb) for each in items]
         return cast(exp.Array(expressions=items), to.duckdb)
 
 
@@ -261,6 +280,14 @@ def _own_scale(typed: Typed, to: Kind) -> Kind:
     if to.precision != MAX_DIGITS or to.scale != SCALE:
         return to
     source = typed.kind
+    if isinstance(typed.node, exp.Null):
+        return to._replace(scale=0)
+    if to.is_array and source.is_array:
+        return _own_scale(Typed(typed.node, source.element), to.element).array()
+    if to.is_array and typed.literal is not None:
+        texts = [each for each in _elements(typed.literal) or [] if each is not None]
+        kinds = [_own_scale(Typed(exp.Literal.string(each), UNKNOWN), to.element) for each in texts]
+        return common(kinds, "ARRAY").array() if kinds else to
     if typed.literal is not None and _DECIMAL.fullmatch(typed.literal):
         return _exact(Decimal(typed.literal.strip()), typed.node)
     if source.name in INTEGERS or source.name == "numeric":
@@ -315,6 +342,10 @@ def _numeric_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
             raise NotSupportedError(f"numeric has no {text.strip()} here", position=place(at))
         raise _invalid(text, to, at)
     own = _own_scale(Typed(exp.Literal.string(text), UNKNOWN), to)
+    plain = _PLAIN.fullmatch(text.strip())
+    if plain and len(plain[2]) <= MAX_DIGITS:  # sources take numbers
+        number: exp.Expr = exp.Literal.number(plain[2])
+        return cast(exp.Neg(this=number) if plain[1] == "-" else number, own.duckdb)
     return cast(exp.Literal.string(text.strip()), own.duckdb)
 
 
@@ -328,6 +359,10 @@ def _boolean_literal(text: str, to: Kind, at: exp.Expr) -> exp.Expr:
 
 
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
+_WITH_ANY_ZONE = {  # which means nothing there; JDBC writes it nevertheless
+    "date": re.compile(f"({_DAY}) {_ZONE}", re.IGNORECASE),
+    "time": re.compile(f"({_CLOCK}){_ZONE}", re.IGNORECASE),
+}
 _WORDS = {
     "now": "now()",
     "today": "$0",
@@ -344,6 +379,8 @@ def _temporal_literal(text: str, to: Kind, zone: str | None, at: exp.Expr) -> ex
         return cast(filled(_WORDS[word].replace("$0", today)), to.duckdb)
     if compact := _COMPACT.fullmatch(word):
         text = "-".join(compact.groups())
+    if to.name in _WITH_ANY_ZONE and (zoned := _WITH_ANY_ZONE[to.name].fullmatch(text)):
+        text = zoned[1]
     if not re.fullmatch(_FORMS[to.name], text, re.IGNORECASE):
         raise InvalidDatetime(
             f'invalid input syntax for type {to.shown}: "{text}"',

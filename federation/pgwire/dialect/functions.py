@@ -21,6 +21,7 @@ from federation.pgwire.dialect.kinds import (
     as_numeric,
     by_name,
     common,
+    is_cut,
     numeric,
     wider,
 )
@@ -168,12 +169,17 @@ class Calls:
         kind = common((each.kind for each in operands), what)
         if kind == UNKNOWN:
             kind = TEXT
+        if kind.name.startswith("numeric"):  # numbers in quotes have digits of their own
+            operands = [each if each.literal is None else self.casts.settle(each, kind) for each in operands]
+            kind = common((each.kind for each in operands), what)
         return [self.converted(each, kind) for each in operands], kind
 
     def converted(self, typed: Typed, kind: Kind) -> Typed:
         """An implicit conversion to a wider kind; DuckDB does that of numbers itself."""
         if typed.kind == UNKNOWN:
             return self.casts.settle(typed, kind)
+        if is_cut(typed.kind, kind):
+            return Typed(cast(typed.node, kind.duckdb), kind)
         if typed.kind.name == kind.name:
             return typed
         if typed.kind.name in NUMBERS and kind.name in ("float4", "float8") and isinstance(typed.node, exp.Literal):

@@ -200,6 +200,14 @@ def common(kinds: Iterable[Kind], what: str) -> Kind:
     return result
 
 
+def is_cut(one: Kind, result: Kind) -> bool:
+    """Whether DuckDB takes digits of this numeric where it makes the common one itself: of more digits than a DECIMAL
+    has, it drops those at the end."""
+    return (
+        one.name == result.name and one.name.startswith("numeric") and result.precision == MAX_DIGITS and one != result
+    )
+
+
 def wider(one: Kind, other: Kind) -> Kind | None:
     """The kind that both convert to by themselves, if there is one."""
     if one.is_array and other.is_array:

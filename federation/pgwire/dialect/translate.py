@@ -31,7 +31,7 @@ from federation.pgwire.dialect.casts import Casts, Typed, firm
 from federation.pgwire.dialect.context import Handlers, Settings
 from federation.pgwire.dialect.errors import place
 from federation.pgwire.dialect.functions import Calls
-from federation.pgwire.dialect.kinds import BOOL, TEXT, TIMESTAMPTZ, UNKNOWN, Kind, common, of_type
+from federation.pgwire.dialect.kinds import BOOL, TEXT, TIMESTAMPTZ, UNKNOWN, Kind, common, is_cut, of_type
 from federation.pgwire.dialect.limits import limit
 from federation.pgwire.dialect.names import identifier_name, output_name
 from federation.pgwire.dialect.operators import ARITHMETIC, arithmetic
@@ -255,6 +255,8 @@ class Translator:
                 if typed.kind == UNKNOWN and kind != UNKNOWN:
                     value = self.casts.settle(typed, kind).node
                     item.unalias().replace(cast(value, kind.duckdb) if isinstance(value, exp.Null) else value)
+                elif is_cut(typed.kind, kind):
+                    item.unalias().replace(cast(item.unalias().copy(), kind.duckdb))
                 elif self.casts.zone and kind == TIMESTAMPTZ != typed.kind:
                     item.unalias().replace(self.casts.cast(typed, kind).node.copy())
 

@@ -98,9 +98,12 @@ def _column(t: Context, node: exp.Column) -> Typed:
 def _cast(t: Context, node: exp.Cast) -> Typed:
     kind = of_type(node.to)
     if isinstance(node.this, exp.Array) and kind.is_array:
-        made = [t.casts.cast(t.expression(each), kind.element).node for each in node.this.expressions]
+        items = [t.casts.cast(t.expression(each), kind.element) for each in node.this.expressions]
         if not any(isinstance(each, exp.Query) for each in node.this.expressions):
-            return Typed(cast(exp.Array(expressions=made), kind.duckdb), kind)
+            if items:
+                items, element = t.calls.matched(items, "ARRAY")
+                kind = element.array()
+            return Typed(cast(exp.Array(expressions=[each.node for each in items]), kind.duckdb), kind)
     inner = t.expression(node.this)
     if isinstance(inner.node, exp.Parameter) and inner.kind == UNKNOWN:
         return t.casts.settle(inner, kind)
