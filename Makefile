@@ -65,6 +65,6 @@ clean:
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/.servers: .venv/bin/python
+.venv/.servers: .venv/bin/python .ci/servers
 	.ci/servers
 	touch $@

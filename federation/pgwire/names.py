@@ -14,7 +14,7 @@ from catalog.catalog import Catalog
 from federation.bind import is_cte, position_of
 
 _ENTRY = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)')
-_NOWHERE = ("", "$user", "public", "pg_catalog")  # what every session may name, and nothing is in
+_NOWHERE = ("", "$user", "public")  # what every session may name, and nothing is in
 
 
 def search_path(text: str) -> tuple[str, ...]:

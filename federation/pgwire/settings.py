@@ -155,6 +155,7 @@ def _isolation(name: str, value: str) -> str:
 
 
 _ISOLATION = "read committed"
+_DEFAULT_MODE = "default_transaction_"
 _LEVELS = _one_of("debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error")
 _INTERVAL_STYLES = _one_of("postgres", "postgres_verbose", "sql_standard", "iso_8601")
 _KNOWN = (
@@ -256,7 +257,9 @@ class Settings:
         self._defaults = {name: each.default for name, each in SETTINGS.items()}
         self._defaults.update(fixed)
         for name, value in given.items():
-            self._defaults[name.lower()] = self._checked(name, value)
+            self._defaults[name.lower()] = checked = self._checked(name, value)
+            if name.lower().startswith(_DEFAULT_MODE):
+                self._defaults[name.lower().removeprefix("default_")] = checked
         self._now = dict(self._defaults)
         self._session = self._now  # without what is local to the transaction
         self._marks: list[tuple[str, dict[str, str], dict[str, str]]] = []
@@ -286,6 +289,15 @@ class Settings:
         self._now = {**self._now, key: kept}
         if not local:
             self._session = {**self._session, key: kept}
+            if key.startswith(_DEFAULT_MODE):
+                self._follow(key, kept)
+
+    def _follow(self, default: str, value: str) -> None:
+        """A transaction has the default modes of when it began; what stands alone is a transaction of its own."""
+        mode = default.removeprefix("default_")
+        self._session = {**self._session, mode: value}
+        if not self._marks:
+            self._now = self._session
 
     def reset_all(self) -> None:
         self._now = self._session = dict(self._defaults)

@@ -13,7 +13,7 @@ from federation.pgwire import cursors, transactions
 from federation.pgwire.answers import Answer, Columns, text_answer, text_columns
 from federation.pgwire.dialect import statements as said
 from federation.pgwire.dialect.kinds import of_type
-from federation.pgwire.dialect.parameters import oid_of
+from federation.pgwire.dialect.parameters import oid_of, without_void
 from federation.pgwire.messages import TEXT
 from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
@@ -49,6 +49,8 @@ class Statements:
         statement, and refuses what is not supported: nothing is known of its parameters."""
         if isinstance(parsed, said.Unsupported):
             raise _refusal(parsed)
+        if isinstance(parsed, said.Query):
+            parsed = without_void(parsed, known)
         query, duckdb = _query_of(parsed), self._session.duckdb
         if query is None:
             return Prepared(parsed, tuple(known), duckdb)

@@ -7,6 +7,7 @@ operand, of LIMIT. So the statement is translated once with parameters of open t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -14,6 +15,7 @@ from adapters.errors import UndefinedParameter
 from federation.pgwire import types
 from federation.pgwire.dialect.context import Settings
 from federation.pgwire.dialect.kinds import TEXT, Kind, by_name
+from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import BOUND, Columns, translate
 
 
@@ -28,6 +30,19 @@ def bind(tree: exp.Query, literals: Sequence[exp.Expr]) -> exp.Query:
         literal.meta[BOUND] = True  # in DuckDB's words already
         parameter.replace(literal)
     return bound
+
+
+def without_void(query: Query, known: Sequence[int]) -> Query:
+    """The query, its calls without the arguments that are void, as in PostgreSQL: JDBC has one for what a function
+    returns. `known` are the OIDs that the client gave."""
+    void = {number for number, oid in enumerate(known, 1) if oid == types.VOID}
+    if not void:
+        return query
+    tree = query.tree.copy()
+    for parameter in list(tree.find_all(exp.Parameter)):
+        if int(parameter.name) in void and isinstance(parameter.parent, exp.Func):
+            parameter.pop()
+    return replace(query, tree=tree)
 
 
 def parameter_types(

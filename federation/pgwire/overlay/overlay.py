@@ -22,6 +22,7 @@ from federation.pgwire.overlay.visibility import Visibility, visibility
 from federation.pgwire.types import PgType, pg_type
 
 MOST_PATHS = 100
+_FUNCTIONS = MACROS | {"pg_get_keywords"}  # those that say that a query is about the catalog
 _SESSION = (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog, exp.CurrentSchema, exp.ObjectIdentifier)
 
 
@@ -50,7 +51,7 @@ class Overlay:
             return all(names_system_schema(table) or system_relation(table) is not None for table in tables)
         if any(isinstance(node, _SESSION) for node in tree.walk()):
             return True
-        return any(call.name.lower() in MACROS for call in tree.find_all(exp.Anonymous))
+        return any(call.name.lower() in _FUNCTIONS for call in tree.find_all(exp.Anonymous))
 
     def query(self, tree: exp.Query, who: SessionInfo) -> Answer:
         """Start a query that `concerns` the overlay; `tree` is left as it is."""
