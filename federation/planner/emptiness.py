@@ -8,7 +8,7 @@ no row empties what is made of it: inner joins, branches of UNION ALL, IN and EX
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -146,6 +146,8 @@ class Emptier:
         types = self._context.columns(join.this)
         if any(each.name.lower() not in types for each in columns):
             return
+        if any(column.table == alias for part in _parts_of_dates(select) for column in part.find_all(exp.Column)):
+            return
         for column in columns:
             _replace(column, null_of(types[column.name.lower()]))
         join.pop()
@@ -222,6 +224,13 @@ def _inside(node: exp.Expr, other: exp.Expr) -> bool:
     while parent is not None and parent is not other:
         parent = parent.parent
     return parent is other
+
+
+def _parts_of_dates(select: exp.Select) -> Iterator[exp.Expr]:
+    """DuckDB makes an integer of them, but a DOUBLE of one of a constant NULL."""
+    for each in select.find_all(exp.Extract, exp.Anonymous):
+        if isinstance(each, exp.Extract) or each.name.lower() in ("date_part", "datepart"):
+            yield each
 
 
 def _replace(node: exp.Expr, made: exp.Expr) -> None:

@@ -116,6 +116,8 @@ QUERIES = [
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON a.k = b.k AND b.k = 1 AND b.k = 2", {"a"}),
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON a.k = b.k AND b.k = 1 WHERE a.k = 2", {"a"}),
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON b.id IS NULL", {"a"}),
+    ("SELECT extract(year FROM make_date(2000 + b.y, 1, 1)) AS z FROM a LEFT JOIN b ON false", {"a", "b"}),
+    ("SELECT date_part('year', make_date(2000 + b.y, 1, 1)) AS z FROM a LEFT JOIN b ON false", {"a", "b"}),
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON a.k = b.k WHERE b.id IS NULL", {"a", "b"}),
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON b.k = 5 WHERE b.k IS NULL", {"a", "b"}),
     ("SELECT a.id, b.y FROM a LEFT JOIN b ON b.k = 5 WHERE b.k = 6", {"a", "b"}),
