@@ -14,11 +14,12 @@ _ABOUT = "about "
 class About:
     """`principal` is whose credentials it was fetched with, as `keys.FragmentKey.principal`. `statement` is what the
     source was asked, without the constants in it. `boundary` is the SQL literal that a fetch of what is new begins at,
-    in the column that says what is new; empty where that is not known."""
+    by the columns that are named in `increment`; both are empty where that is not known."""
 
     principal: str = ""
     columns: tuple[str, ...] = ()
     statement: str = ""
+    increment: str = ""
     boundary: str = ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,11 @@ class FragmentKey:
 def principal(source: str, credentials: str) -> str:
     """Names a source with credentials, which it does not give away."""
     return _digest(source, credentials)
+
+
+def pin_name(name: str, principals: Iterable[str]) -> str:
+    """What is pinned, as those see it who ask with these principals."""
+    return _digest("pin", name, *sorted(principals))
 
 
 def fingerprint(kind: str, options: Mapping[str, Any], salt: bytes) -> str:

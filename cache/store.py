@@ -37,6 +37,7 @@ from cache.keys import FragmentKey
 from cache.locks import FileLock, idle
 from cache.marks import concerns, mark, marked
 from cache.payload import PayloadWriter, TooLarge, Written, open_payload
+from cache.pins import Held, Pins
 from cache.recording import Recording, Waiters
 from cache.regions import Region
 from cache.shelves import on_shelf, put_on_shelf, take_off_shelf
@@ -73,6 +74,7 @@ class Store:
         self.clock = clock
         self.waiters = Waiters()
         self.usage = Usage(self._write_uses)
+        self.pins = Pins(lambda: self._index, self._lock_path, self._complain)
         self.versions = VersionNotes(lambda: self._index, self._lock_path, self._complain)
         self.salt = b""
         self._root = root
@@ -191,7 +193,7 @@ class Store:
             self._complain(exc)
             return 0, 0
 
-    def valid_from(self, entry: Entry) -> float:
+    def valid_from(self, entry: Entry | Held) -> float:
         """Since when what is fetched of its source and tables counts, in seconds of the epoch."""
         if self._index is None:
             return 0.0

@@ -12,11 +12,12 @@ from adapters.base import SupportsNativeQuery, SupportsNotifications
 from adapters.errors import CatalogError
 from adapters.registry import adapter_class
 from catalog.model import CachePolicy
+from catalog.refreshing import REFRESH_KEYS
 from catalog.secrets import Redactor
 from catalog.values import Section
 
 _DURATIONS = ("ttl", "stale_while_revalidate", "stale_if_error")
-TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags", "version_sql")
+TABLE_CACHE_KEYS = (*_DURATIONS, "immutable", "tags", "version_sql", *REFRESH_KEYS)
 SOURCE_CACHE_KEYS = (*_DURATIONS, "max_size", "native_queries", "tags", "notify")
 KEY_BYTES = 32
 _EXAMPLE = 'write cache = { ttl = "10m", stale_while_revalidate = "1h" }'

@@ -22,6 +22,7 @@ from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
 from catalog.model import CachePolicy, CatalogTable, Settings, Source, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name
+from catalog.refreshing import check_refresh
 from catalog.secrets import Redactor
 from catalog.shared import Loaded
 
@@ -284,6 +285,8 @@ class Catalog:
         if note is None:
             return CatalogTable(source, table, cache=source.cache)
         check_columns(note.constraint, table, source.name)
+        if note.refresh is not None:
+            check_refresh(note.refresh, table, source.name)
         commented = replace(table, comment=note.comment or table.comment)
         return CatalogTable(source, commented, note.owner, note.constraint, note.cache or source.cache)
 

@@ -25,6 +25,7 @@ from catalog.caching import read_encryption_key, read_policy
 from catalog.constraints import read_constraint
 from catalog.model import Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
+from catalog.refreshing import read_refresh, read_view_refresh
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.values import Faults, Section
 
@@ -47,7 +48,7 @@ SETTINGS = (
 SOURCE_KEYS = ("adapter", "limits", "cache")
 LIMIT_KEYS = ("concurrency", "timeout")
 TABLE_KEYS = ("owner", "comment", "constraint", "cache")
-VIEW_KEYS = ("sql",)
+VIEW_KEYS = ("sql", "cache")
 
 # Keys that the format reserves. Accepting them silently would look as if they did something.
 NOT_YET_SECTIONS = {"roles": "roles"}
@@ -77,8 +78,9 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     merged = _merge(_documents(path, faults), faults)
     source_names = {name for name, _ in merged["sources"]}
     sources = tuple(_sources(merged["sources"], redactor))
-    views = tuple(_views(merged["views"], source_names))
     notes = tuple(_notes(merged["tables"], source_names, {source.name: source for source in sources}))
+    cached = any(each.cache for each in (*sources, *notes))
+    views = tuple(_views(merged["views"], source_names, cached=cached))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
     access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
     for error in faults.errors:
@@ -242,7 +244,7 @@ def _limits(section: Section, taken: frozenset[str] | None) -> Limits:
     return Limits(inner.count("concurrency"), inner.duration("timeout"))
 
 
-def _views(parts: list[Named], source_names: set[str]) -> Iterator[View]:
+def _views(parts: list[Named], source_names: set[str], *, cached: bool) -> Iterator[View]:
     folded = {name.casefold() for name in source_names}
     for text, section in parts:
         before = len(section.faults.errors)
@@ -257,8 +259,9 @@ def _views(parts: list[Named], source_names: set[str]) -> Iterator[View]:
         sql = section.text("sql", required=True)
         if sql is not None and has_reference(sql):
             section.fault("sql", "a view cannot hold a ${…} reference", "references are for sources and settings")
+        refresh = read_view_refresh(section, cached=cached)
         if sql is not None and len(section.faults.errors) == before:
-            yield View(*name, sql)
+            yield View(*name, sql, refresh)
 
 
 def _notes(parts: list[Named], source_names: set[str], known: Mapping[str, SourceConfig]) -> Iterator[TableNote]:
@@ -276,7 +279,9 @@ def _notes(parts: list[Named], source_names: set[str], known: Mapping[str, Sourc
             source, schema = by_folded[name[0].casefold()], name[1] if len(name) == 3 else None
             of = known.get(source)
             cache = read_policy(section, of.cache if of else None, of.kind if of else None, table=True)
-            yield TableNote(source, schema, name[-1], owner, comment, _constraint(section), cache)
+            yield TableNote(
+                source, schema, name[-1], owner, comment, _constraint(section), cache, read_refresh(section, cache)
+            )
 
 
 def _constraint(section: Section) -> tuple[exp.Expr, ...]:

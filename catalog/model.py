@@ -42,6 +42,18 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """What a server fetches again every so many seconds. With a `cursor`, a column that is at least as large in every
+    row that is new or was changed as in all before it, only these are fetched, and replace those with the same `key`;
+    without a key rows are only added. All of it is fetched after `full` seconds, None for never."""
+
+    every: float
+    cursor: str | None = None
+    key: tuple[str, ...] = ()
+    full: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`[settings]`. None leaves the choice to the engine; times are in seconds. An entry of `search_path` is
     (source,), (source, schema) or (view schema,). The cache is encrypted with the 32 bytes of `cache_key`."""
@@ -84,6 +96,7 @@ class TableNote:
     comment: str | None = None
     constraint: tuple[exp.Expr, ...] = ()
     cache: CachePolicy | None = None
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,7 @@ class View:
     schema: str
     name: str
     sql: str
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,18 @@ class Section:
         self.fault(key, "this must be a duration", f'write {key} = "60s"; the units are ms, s, m, h and d')
         return None
 
+    def interval(self, key: str, *, required: bool = False) -> float | None:
+        """`every 15m`, in seconds, of which there is at least one."""
+        value = self.values.get(key)
+        if value is None and not required:
+            return None
+        words = value.split() if isinstance(value, str) else []
+        seconds = _seconds(words[1]) if len(words) == 2 and words[0].lower() == "every" else None
+        if seconds is not None and seconds >= 1:
+            return seconds
+        self.fault(key, "this must be an interval of a second or more", f'write {key} = "every 15m"')
+        return None
+
     def flag(self, key: str) -> bool | None:
         value = self.values.get(key)
         if value is None or isinstance(value, bool):

@@ -8,18 +8,20 @@ not shown.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from cache.about import About
 from cache.entry import Entry
+from cache.pins import Pin
 from cache.usage import Used
 from catalog.caching import strictest
 from catalog.catalog import Catalog
 from catalog.model import CachePolicy
 from federation.caching import FragmentCache
+from federation.pins import Pinned
 from federation.system import SystemTable
 
 TIME = pa.timestamp("us", "UTC")
@@ -39,35 +41,47 @@ SCHEMA = pa.schema(
         "hits": pa.int64(),
         "saved_seconds": pa.float64(),
         "pinned": pa.bool_(),
+        "refreshed": TIME,
+        "refresh_error": pa.string(),
     }
 )
 EXPIRED = "expired"  # not given any more
+MISSING = "missing"  # what is pinned, and was not fetched yet
 
 
 class CacheTable:
     """`cache` is None for a catalog that caches nothing."""
 
-    def __init__(self, catalog: Catalog, cache: FragmentCache | None) -> None:
+    def __init__(self, catalog: Catalog, cache: FragmentCache | None, pins: Sequence[Pinned]) -> None:
         self.table = SystemTable(SCHEMA, self.rows)
         self._cache = cache
+        self._pins = pins
         self._policies = catalog.table_policies()
         self._by_source = {source.name: source.cache for source in catalog.sources.values()}
 
     def rows(self) -> pa.Table:
         """What is there now, the largest first."""
-        found = sorted(self._rows(), key=lambda row: -row["bytes"])
+        found = sorted(self._rows(), key=lambda row: -(row["bytes"] or 0))
         return pa.Table.from_pylist(found, SCHEMA)
 
-    def _rows(self) -> Iterator[Mapping[str, Any]]:
+    def _rows(self) -> Iterator[dict[str, Any]]:
         cache = self._cache
         if cache is None:
             return
         now = cache.store.clock()
+        pins = {pinned: cache.store.pins.get(pinned.key) for pinned in self._pins}
+        by_digest = {held.digest: pin for pin in pins.values() for held in pin.fragments}
+        seen = set()
         for entry, about, used in cache.store.listed():
             if cache.principals.get(entry.source) == about.principal:
-                yield self._row(cache, entry, about, used, now)
+                seen.add(entry.digest)
+                yield self._row(cache, entry, about, used, now) | _refreshed(by_digest.get(entry.digest))
+        for pinned, pin in pins.items():
+            if seen.isdisjoint(held.digest for held in pin.fragments):
+                about_it = {"source": pinned.source, "tables": [pinned.name], "state": MISSING, "pinned": True}
+                yield dict.fromkeys(SCHEMA.names) | about_it | _refreshed(pin)
 
-    def _row(self, cache: FragmentCache, entry: Entry, about: About, used: Used, now: float) -> Mapping[str, Any]:
+    def _row(self, cache: FragmentCache, entry: Entry, about: About, used: Used, now: float) -> dict[str, Any]:
         policy = strictest(
             [self._policies.get(each.casefold(), self._by_source[entry.source]) for each in entry.tables]
         )
@@ -88,6 +102,12 @@ class CacheTable:
             "saved_seconds": used.seconds,
             "pinned": entry.pinned_until > now,
         }
+
+
+def _refreshed(pin: Pin | None) -> dict[str, Any]:
+    if pin is None:
+        return {}
+    return {"refreshed": moment(pin.refreshed) if pin.refreshed else None, "refresh_error": pin.error or None}
 
 
 def moment(seconds: float) -> datetime.datetime:

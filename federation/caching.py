@@ -21,7 +21,7 @@ import pyarrow as pa
 from adapters.base import CancelToken, Scan, SupportsQuery, SupportsRevalidation
 from adapters.duck import Duck
 from adapters.errors import DataTooStale, Error, MissingDriver, QueryCancelled, SourceUnavailable
-from cache.about import About
+from cache.about import NOTHING_SAID, About
 from cache.entry import Entry
 from cache.keys import FragmentKey, fingerprint, principal, scan_text
 from cache.recording import Recording
@@ -221,11 +221,13 @@ class FragmentCache:
         judge = self._judge(wanted)
         return self.containment.seek_part(wanted.key, asked, judge) if asked is not None else None
 
-    def record(self, wanted: Wanted, schema: pa.Schema) -> Recording | None:
+    def record(
+        self, wanted: Wanted, schema: pa.Schema, about: About = NOTHING_SAID, pinned_until: float = 0.0
+    ) -> Recording | None:
         """As Store.record."""
-        current, about = wanted.current(), About(statement=wanted.statement())
+        current, about = wanted.current(), replace(about, statement=wanted.statement())
         limit = wanted.policy.max_bytes
-        recording = self.store.record(wanted.key, schema, wanted.tables, limit, wanted.region, about)
+        recording = self.store.record(wanted.key, schema, wanted.tables, limit, wanted.region, about, pinned_until)
         if recording is not None and current is not None:
             recording.versions = current.versions
         return recording

@@ -22,6 +22,7 @@ from adapters.base import CancelToken, SupportsLocalScan
 from adapters.duck import Duck
 from adapters.errors import Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
 from cache.learned import Learned
+from cache.recording import Recording
 from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
@@ -29,17 +30,18 @@ from federation.bind import Binder, Bound
 from federation.cache_table import CacheTable
 from federation.caching import FragmentCache
 from federation.execute import Execution
-from federation.fetch import start_deadline
+from federation.fetch import Fetcher, start_deadline
 from federation.invalidation import called, find_target
 from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
 from federation.parse import parse
+from federation.pins import pins
 from federation.planner.costs import Costs
 from federation.planner.explain import Explanation
 from federation.planner.fragments import to_sql
 from federation.planner.known_plans import KnownPlans
-from federation.planner.nodes import Plan
+from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.planner.statement_shape import Shape, shape_of
@@ -73,7 +75,7 @@ class Result:
         self._planned = planned
         self._execution = execution
         self._catalog = catalog
-        self._forget = forget
+        self.forget = forget
         self.sample: Sample | None = None  # what verification keeps of it
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -83,7 +85,7 @@ class Result:
             yield from batches if self.sample is None else self.sample.keeping(batches, self._is_live)
         except Error as exc:
             if isinstance(exc, SourceChanged):
-                self._forget(self._planned.tables)
+                self.forget(self._planned.tables)
             self._catalog.redactor.scrub_error(exc)
             raise
 
@@ -134,7 +136,8 @@ class Engine:
         self._running: WeakSet[Execution] = WeakSet()
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog, self._duck, self._local, self._slots)
-        catalog.add_system(system_source({"cache": CacheTable(catalog, self.cache).table}))
+        self.pins = tuple(pins(catalog, self.cache.principals)) if self.cache is not None else ()
+        catalog.add_system(system_source({"cache": CacheTable(catalog, self.cache, self.pins).table}))
         learned = Learned(settings.statistics_directory)
         self._costs = Costs(learned, self.cache.cost) if self.cache is not None else Costs(learned)
         self._known_plans = KnownPlans()
@@ -197,7 +200,7 @@ class Engine:
             cached = self.cache.peek(planned.plan.fragments, demand) if self.cache is not None else {}
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
         execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache, demand)
-        with Result(planned, execution, self.catalog, self._forget) as result:
+        with Result(planned, execution, self.catalog, self.forget) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(
             planned.plan,
@@ -224,6 +227,23 @@ class Engine:
         errors with the position of the name."""
         bare = exp.Table(this=table.this.copy(), db=table.args.get("db"), catalog=table.args.get("catalog"))
         return self.describe(exp.Select(expressions=[exp.Star()]).from_(bare.copy()))[1]
+
+    def bind(self, sql: str) -> Bound:
+        """The query with its names resolved, and its views put in."""
+        return self._binder.bind(_read(sql, None))
+
+    def fetcher(self, fragment: Fragment, cancel: CancelToken, recording: Recording) -> Fetcher:
+        """Fetches a planned fragment by itself, beside the queries."""
+        assert fragment.scan is not None
+        source = fragment.source
+        slots, folder = self._slots[source.name], self._duck.spill_folder
+        return Fetcher(source.adapter, fragment.scan, cancel, recording, slots=slots, spill_folder=folder)
+
+    def forget(self, tables: Mapping[str, CatalogTable]) -> None:
+        """A table is not what it was planned as."""
+        self._known_plans.forget()
+        for each in tables.values():
+            self.catalog.forget(each.source.name, each.table.name)
 
     def at_close(self, callback: Callable[[], None]) -> None:
         """Have what stands on this engine closed with it."""
@@ -266,7 +286,7 @@ class Engine:
         self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None, demand: Demand
     ) -> Result:
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock, cache, demand), self.catalog, self._forget)
+        return Result(planned, self._execution(planned, cancel, stop_clock, cache, demand), self.catalog, self.forget)
 
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
@@ -320,12 +340,6 @@ class Engine:
         if timeless:
             self._known_plans.keep(shape, bound.tables, optimizations, plan)
         return plan
-
-    def _forget(self, tables: Mapping[str, CatalogTable]) -> None:
-        """A table is not what it was planned as."""
-        self._known_plans.forget()
-        for each in tables.values():
-            self.catalog.forget(each.source.name, each.table.name)
 
     def _typed(self, bound: Bound, text: str) -> Sequence[tuple[str, str]]:
         """What DuckDB makes of the query; its complaints get the position in the caller's text."""

@@ -118,6 +118,7 @@ def _if_binary(typed: Typed) -> exp.Expr | None:
 
 def _literal(text: str, type_: SqlType) -> exp.Expr:
     names = {Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP", Kind.UUID: "UUID", Kind.REAL: "FLOAT"}
+    names[Kind.TIMESTAMPTZ] = "TIMESTAMPTZ"
     value = exp.Literal.string(text) if type_.kind is not Kind.REAL else exp.Literal.number(text)
     return exp.cast(value, names[type_.kind])
 

@@ -24,6 +24,8 @@ _LITERAL_FORMS = {
     Kind.INT: re.compile(r"-?\d{1,18}"),
     Kind.DATE: re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
     Kind.TIMESTAMP: re.compile(r"\d{4}-\d\d-\d\d( [0-2]\d:[0-5]\d:[0-5]\d(\.\d{1,6})?)?"),
+    # A time of UTC: what one of another zone, or of none, means would depend on the session.
+    Kind.TIMESTAMPTZ: re.compile(r"(?!0000)\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d:[0-5]\d(\.\d{1,6})?\+00(:00)?"),
     Kind.UUID: re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
 }
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -37,6 +39,7 @@ _CAST_KINDS = {
     exp.DType.DATE: SqlType(Kind.DATE),
     exp.DType.TIMESTAMPNTZ: SqlType(Kind.TIMESTAMP),
     exp.DType.TIMESTAMP: SqlType(Kind.TIMESTAMP),
+    exp.DType.TIMESTAMPTZ: SqlType(Kind.TIMESTAMPTZ),
     exp.DType.TEXT: SqlType(Kind.TEXT),
     exp.DType.VARCHAR: SqlType(Kind.TEXT),
     exp.DType.UUID: SqlType(Kind.UUID),
@@ -168,7 +171,8 @@ class ExpressionTranslator:
         type_ = replace(target, nullable=False)
         if target.kind is Kind.TEXT:
             return Typed(exp.Literal.string(text), replace(type_, coercible=True))
-        if form is None or not form.fullmatch(text):
+        unknown = target.kind is Kind.TIMESTAMPTZ and (target.kind, target.kind) not in self.dialect.comparisons
+        if form is None or unknown or not form.fullmatch(text):
             raise Declined(Reason.TYPE_MISMATCH, f"the literal '{text}' as {target.kind}")
         if target.kind is Kind.INT:
             return Typed(_number(text), type_)

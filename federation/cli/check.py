@@ -10,6 +10,7 @@ from catalog.model import View
 from federation.cli.table import printable
 from federation.engine import Engine
 from federation.location import catalog_path
+from federation.refreshing import check_pinned
 
 
 class Describer:
@@ -22,6 +23,9 @@ class Describer:
     def __call__(self, catalog: Catalog, view: View) -> object:
         with self._lock:
             self._engine = self._engine or Engine(catalog)
+        for pinned in self._engine.pins:
+            if pinned.parts == (view.schema, view.name):
+                check_pinned(self._engine, pinned)
         return self._engine.describe(view.sql)
 
     def close(self) -> None:

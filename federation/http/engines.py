@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from federation.engine import Engine
+from federation.warming import Warmer
 
 
 class _Leased:
@@ -20,6 +21,7 @@ class _Leased:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.warmer = Warmer(engine)
         self.users = 0
         self.retired = False
 
@@ -32,6 +34,7 @@ class Engines:
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._current = _Leased(_opened(path))
+        self._current.warmer.start()
         self.loaded_at = time.time()
 
     @property
@@ -62,6 +65,8 @@ class Engines:
                 before.retired = True
                 unused = before.users == 0
                 self.loaded_at = time.time()
+            before.warmer.stop()
+            fresh.warmer.start()
             if unused:
                 before.engine.close()
 
@@ -69,6 +74,7 @@ class Engines:
         """Ends the queries of the current engine."""
         with self._lock:
             self._current.retired = True
+        self._current.warmer.stop()
         self._current.engine.close()
 
 
