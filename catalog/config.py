@@ -79,7 +79,7 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     source_names = {name for name, _ in merged["sources"]}
     sources = tuple(_sources(merged["sources"], redactor))
     notes = tuple(_notes(merged["tables"], source_names, {source.name: source for source in sources}))
-    cached = any(each.cache for each in (*sources, *notes))
+    cached = any(source.cache for source in sources) or any(note.cache for note in notes)
     views = tuple(_views(merged["views"], source_names, cached=cached))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
     access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
@@ -279,9 +279,8 @@ def _notes(parts: list[Named], source_names: set[str], known: Mapping[str, Sourc
             source, schema = by_folded[name[0].casefold()], name[1] if len(name) == 3 else None
             of = known.get(source)
             cache = read_policy(section, of.cache if of else None, of.kind if of else None, table=True)
-            yield TableNote(
-                source, schema, name[-1], owner, comment, _constraint(section), cache, read_refresh(section, cache)
-            )
+            refresh = read_refresh(section, cache)
+            yield TableNote(source, schema, name[-1], owner, comment, _constraint(section), cache, refresh)
 
 
 def _constraint(section: Section) -> tuple[exp.Expr, ...]:

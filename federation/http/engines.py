@@ -17,11 +17,12 @@ from federation.warming import Warmer
 
 
 class _Leased:
-    """An engine, the number of its users, and whether it is retired."""
+    """An engine, what keeps its cache warm, the number of its users, and whether it is retired."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.warmer = Warmer(engine)
+        engine.at_close(self.warmer.stop)
         self.users = 0
         self.retired = False
 
@@ -74,7 +75,6 @@ class Engines:
         """Ends the queries of the current engine."""
         with self._lock:
             self._current.retired = True
-        self._current.warmer.stop()
         self._current.engine.close()
 
 
