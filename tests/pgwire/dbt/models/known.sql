@@ -1,0 +1,1 @@
+select id, name from {{ source("shop", "customers") }} where born is not null
