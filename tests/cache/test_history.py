@@ -1,10 +1,12 @@
 """Random sequences of queries, writes at the source, steps of the clock, failures, lost files and restarts: every
-answer was true at the source at one moment within the staleness that the catalog promises.
+answer was true at the source at one moment within the staleness that the catalog promises; also where the source shows
+that it has not changed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import sqlite3
 from collections import Counter
@@ -17,12 +19,15 @@ import pytest
 
 from adapters.duck import Duck
 from adapters.errors import Error
+from adapters.files_version import version_of
+from federation.caching import FragmentCache
 from federation.engine import Engine
 from federation.progress import State
 from tests.cache.world import Clock, engine_of
 from tests.faults.proxy import Proxy
 from tests.faults.world import source
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 TTL, REVALIDATE, ON_ERROR = 10, 15, 60
 POLICY = {"ttl": f"{TTL}s", "stale_while_revalidate": f"{REVALIDATE}s", "stale_if_error": f"{ON_ERROR}s"}
@@ -37,6 +42,7 @@ class Things(Protocol):
 
     section: str
     can_fail: bool
+    promised: float  # how old rows may be while it can be reached
 
     def replace(self, rows: list[Row], deleted: list[int]) -> None: ...
 
@@ -46,15 +52,21 @@ class Things(Protocol):
 
 
 class SqliteThings:
+    """With a number that every write raises."""
+
     can_fail = False
+    promised = TTL + REVALIDATE
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path)
         self._connection.execute(f"CREATE TABLE things ({STRICT}) STRICT")
+        self._connection.execute("CREATE TABLE written (times INTEGER)")
+        self._connection.execute("INSERT INTO written VALUES (0)")
         self._connection.commit()
         self.section = source("src", "sqlite", path=str(path), cache=POLICY)
 
     def replace(self, rows: list[Row], deleted: list[int]) -> None:
+        self._connection.execute("UPDATE written SET times = times + 1")
         self._connection.executemany("INSERT OR REPLACE INTO things VALUES (?, ?, ?, ?)", rows)
         self._connection.executemany("DELETE FROM things WHERE id = ?", [(each,) for each in deleted])
         self._connection.commit()
@@ -69,8 +81,50 @@ class SqliteThings:
         self._connection.close()
 
 
+class FileThings:
+    """Rows in three Arrow files, of which two come and go."""
+
+    can_fail = False
+    promised = -math.inf  # the times of files are looked at each time: nothing is older than the last write
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        folder.mkdir()
+        self._folder, self._rng = folder, rng
+        self._rows: dict[int, Row] = {}
+        self._write(0)
+        tables = {"things": {"path": str(folder / "*.arrow")}}
+        self.section = source("src", "files", path=str(folder), tables=tables, cache=POLICY)
+
+    def replace(self, rows: list[Row], deleted: list[int]) -> None:
+        for key in deleted:
+            self._rows.pop(key, None)
+        self._rows |= {row[0]: row for row in rows}
+        for number in {row % 3 for row in (*deleted, *(row[0] for row in rows))}:
+            self._write(number)
+        if self._rng.random() < 0.7:
+            eventually(lambda: version_of(sorted(self._folder.glob("*.arrow"))))
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def fail(self, *, down: bool) -> None:
+        raise NotImplementedError
+
+    def _write(self, number: int) -> None:
+        path = self._folder / f"{number}.arrow"
+        rows = [row for key, row in self._rows.items() if key % 3 == number]
+        if number and not rows:
+            path.unlink(missing_ok=True)
+            return
+        columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
+        arrays = [pa.array(each, type_) for each, type_ in zip(columns, SCHEMA.types, strict=True)]
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            writer.write_table(pa.table(arrays, schema=SCHEMA))
+
+
 class PostgresThings:
     can_fail = True
+    promised = TTL + REVALIDATE
 
     def __init__(self, server: Server) -> None:
         self._uri = server.create_database("history")
@@ -195,7 +249,32 @@ def test_every_answer_was_true_at_postgres(
     run(random.Random(f"down {seed}"), tmp_path, postgres_things, duck)  # which may be down most of the time
 
 
-def run(rng: random.Random, folder: Path, things: Things, duck: Duck) -> int:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_answer_was_true_where_versions_renew_it(
+    seed: int, tmp_path: Path, sqlite_things: SqliteThings, duck: Duck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = 0
+    inner = FragmentCache.confirm
+
+    def confirm(*arguments: Any) -> Any:
+        nonlocal renewed
+        found = inner(*arguments)
+        renewed += found is not None
+        return found
+
+    monkeypatch.setattr(FragmentCache, "confirm", confirm)
+    sqlite_things.section += "[tables.'src.things']\ncache.version_sql = 'SELECT times FROM written'\n"
+    assert run(random.Random(f"versions {seed}"), tmp_path, sqlite_things, duck, writes=0.04) > 0
+    assert renewed
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_answer_is_true_of_files_now(seed: int, tmp_path: Path, duck: Duck) -> None:
+    rng = random.Random(f"files {seed}")
+    assert run(rng, tmp_path, FileThings(tmp_path / "data", rng), duck) > 0
+
+
+def run(rng: random.Random, folder: Path, things: Things, duck: Duck, *, writes: float = 0.15) -> int:
     """How many answers were picked out of fragments that hold more."""
     clock, picked = Clock(), 0
     history = History(things, clock)
@@ -206,7 +285,7 @@ def run(rng: random.Random, folder: Path, things: Things, duck: Duck) -> int:
         with engine_of(folder, clock, text) as engine:
             for _ in range(30):
                 step = rng.random()
-                if step < 0.15:
+                if step < writes:
                     history.write(rng)
                 elif step < 0.35:
                     clock.now += rng.choice((1, 4, 11, 30))
@@ -233,9 +312,9 @@ def query(rng: random.Random, engine: Engine, history: History, duck: Duck) -> b
     except Error:
         assert history.down
         return False
-    longer = ON_ERROR if history.down else REVALIDATE
+    promised = TTL + ON_ERROR if history.down else history.things.promised
     now = history.clock.now
-    assert true_at(duck, history.held(now - TTL - longer, now), sql, answer), (sql("things"), answer)
+    assert true_at(duck, history.held(now - promised, now), sql, answer), (sql("things"), answer)
     for each in found:  # what is said of its age holds too
         assert each.state is State.LIVE or true_at(duck, history.held(each.as_of, each.as_of), sql, answer)
     return any(each.query for each in found)
