@@ -28,7 +28,7 @@ class Known:
     asked: float = 0.0
 
 
-def same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether nothing has changed between the two; False where that is not known."""
     return bool(one) and all(one.values()) and dict(one) == dict(other)
 

@@ -23,7 +23,6 @@ from adapters.errors import Error, QueryCancelled, SourceUnavailable
 from cache.recording import Recording, Waiter, pauses
 from catalog.listing import again
 from federation.caching import Cached, FragmentCache, MakeFetcher, Wanted
-from federation.containment import Picked
 from federation.fetch import Fetcher, FetchStats
 from federation.progress import State
 from federation.renewal import CheckedFetch
@@ -109,8 +108,8 @@ class CachedFetch:
         with self._lock:
             first, self._closed = not self._closed, True
         self._ended.set()
-        if self._cached is not None and isinstance(self._cached.rows, Picked):
-            self._cached.rows.close()
+        if self._cached is not None:
+            self._cached.close()
         if self._fetcher is not None:
             self._fetcher.close()
         made = self._fetcher.fetcher if isinstance(self._fetcher, CheckedFetch) else self._fetcher

@@ -27,7 +27,7 @@ from cache.keys import FragmentKey, fingerprint, principal, scan_text
 from cache.recording import Recording
 from cache.regions import Region
 from cache.store import MOST_BYTES, Store
-from cache.versions import Known, same
+from cache.versions import Known, agree
 from catalog.caching import strictest, within
 from catalog.catalog import Catalog
 from catalog.model import CachePolicy, Source
@@ -89,6 +89,10 @@ class Cached:
     as_of: float
     rows: pa.RecordBatchReader | Picked
     query: str
+
+    def close(self) -> None:
+        if isinstance(self.rows, Picked):
+            self.rows.close()
 
     @property
     def stats(self) -> FetchStats:
@@ -311,7 +315,7 @@ class FragmentCache:
             listener = self._listeners.get(entry.source)
             may_have_changed = listener is not None and entry.as_of <= listener.since()
             if known is not None and not may_have_changed:
-                if same(entry.versions, known.versions):
+                if agree(entry.versions, known.versions):
                     return Standing(State.FRESH, max(entry.as_of, known.asked))
                 may_have_changed = True
             if may_have_changed and not failed:
@@ -358,7 +362,10 @@ class FragmentCache:
                 found = self.find_same(wanted, schema, cancel)  # another process may have been quicker
                 if recording is not None and recording.writing and (found is None or found.state is State.STALE):
                     confirmed = self.confirm(wanted, schema, recording, cancel) if self.checks(wanted) else None
-                    for _ in fetcher.batches() if confirmed is None else ():
+                    if confirmed is not None:
+                        confirmed.close()
+                        return
+                    for _ in fetcher.batches():
                         pass
         except Error as exc:
             log.info("%s could not be refreshed: %s", ", ".join(wanted.tables), type(exc).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -12,7 +13,6 @@ from adapters.base import CancelToken
 from adapters.errors import Error, InternalError, QueryCancelled
 from cache.recording import Recording
 from federation.caching import Cached
-from federation.containment import Picked
 from federation.fetch import JOIN_SECONDS, Fetcher, FetchStats
 from federation.progress import State
 from federation.united import UnitedFetch
@@ -39,6 +39,7 @@ class CheckedFetch:
         self._recording = recording
         self._query = cancel
         self._cancel = CancelToken()  # of the question
+        self._asked = 0.0  # in seconds of the epoch
         self._closed = False
         self._decided = threading.Event()
         self._thread = threading.Thread(target=self._work, name="check", daemon=True)
@@ -46,6 +47,7 @@ class CheckedFetch:
 
     def start(self) -> None:
         """Once."""
+        self._asked = time.time()
         self._unlink = self._query.register(self._cancelled)
         self._thread.start()
 
@@ -77,7 +79,7 @@ class CheckedFetch:
     @property
     def as_of(self) -> float:
         found = self.cached or self.fetcher
-        return found.as_of if found is not None else 0.0
+        return (found.as_of if found is not None else 0.0) or self._asked
 
     @property
     def stats(self) -> FetchStats:
@@ -91,8 +93,8 @@ class CheckedFetch:
         self._thread.join(JOIN_SECONDS)
         if self._thread.is_alive():
             log.warning("a source does not end a question that was cancelled")
-        if self.cached is not None and isinstance(self.cached.rows, Picked):
-            self.cached.rows.close()
+        if self.cached is not None:
+            self.cached.close()
         if self.fetcher is not None:
             self.fetcher.close()
         self._unlink()
