@@ -8,6 +8,7 @@ A fragment is what one source was asked: a whole query, or a scan by columns, pr
 4. `pruning` gives those of a file that conditions leave.
 5. `folder` is one per version, and in use by any number of processes; `eviction` says what goes when there is no room.
 6. `about` and `usage` say what a fragment is and how often it was given, `pins` what is kept warm.
+7. `sealing` encrypts files and the index, where there is a key.
 
 This package knows `adapters` alone, neither the catalog nor the planner: what may be cached, and for how long, is
 decided in `federation.caching`.

@@ -32,6 +32,7 @@ from federation.progress import State
 log = logging.getLogger(__name__)
 
 BYTES_PER_SECOND = 1e9  # of what is read here
+PRUNED_ROWS = 100_000  # in fewer DuckDB finds those that are wanted as quickly
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,18 @@ class Containment:
 
     def seek(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
         regions = [asked.rows] if asked.own is None else [asked.rows, asked.own]
-        judged = [(judge(entry), entry) for entry in self._store.filed(key, regions)]
-        usable = [(standing, entry) for standing, entry in judged if standing is not None]
-        for standing, entry in sorted(usable, key=lambda each: (each[0].state is not State.FRESH, each[1].bytes)):
+        found: Found | None = None
+        for entry in sorted(self._store.filed(key, regions), key=lambda each: each.bytes):
             region = _region(entry.region)
             query = answer(asked, region) if region is not None else None
-            if region is not None and query is not None:
-                return Found(entry, standing, query, conditions=conditions(asked, region))
-        return None
+            standing = judge(entry) if query is not None else None  # looks into the index: not for what is of no use
+            if region is None or query is None or standing is None:
+                continue
+            if found is None or standing.state is State.FRESH:
+                found = Found(entry, standing, query, conditions=conditions(asked, region))
+            if standing.state is State.FRESH:
+                break
+        return found
 
     def seek_part(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
         """The largest fragment that has a part of what is asked for, if the catalog allows to fetch the other one, and
@@ -117,17 +122,15 @@ class Containment:
         divisible = any(each.table.cache is not None and each.table.cache.immutable for each in asked.columns.values())
         regions = [asked.own] if asked.own is not None and divisible else []
         for entry in sorted(self._store.filed(key, regions), key=lambda each: -each.rows):
-            standing, region = judge(entry), _region(entry.region)
-            if (
-                standing is None
-                or standing.state is not State.FRESH
-                or region is None
-                or entry.bytes / BYTES_PER_SECOND > entry.seconds
-            ):
+            region = _region(entry.region)
+            if region is None or entry.bytes / BYTES_PER_SECOND > entry.seconds:
                 continue
             union = unite(asked, region)
             policy = union.by.table.cache if union is not None else None
-            if union is not None and policy is not None and union.by.column.name.lower() in policy.immutable:
+            if union is None or policy is None or union.by.column.name.lower() not in policy.immutable:
+                continue
+            standing = judge(entry)
+            if standing is not None and standing.state is State.FRESH:
                 return Found(entry, standing, union.query, union.missing)
         return None
 
@@ -139,7 +142,8 @@ class Containment:
         if rows is None:
             return None
         failed: list[Error] = []
-        kept = pa.RecordBatchReader.from_batches(rows.schema, _noting(pruned(rows, found.conditions), failed))
+        given = pruned(rows, found.conditions) if found.entry.rows > PRUNED_ROWS else rows
+        kept = pa.RecordBatchReader.from_batches(rows.schema, _noting(given, failed))
         inputs = {CACHED: kept} if rest is None else {CACHED: kept, REST: rest}
         try:
             picked = self._duck.query(found.query, inputs, cancel)
