@@ -29,6 +29,7 @@ _KEPT = {
 _MARKED = {*PostgresParser.FUNCTIONS, *PostgresParser.FUNCTION_PARSERS, "IF"} - _KEPT
 _TYPE_WORDS = {TokenType.OBJECT_IDENTIFIER, TokenType.NAME, TokenType.PSEUDO_TYPE, TokenType.MONEY}
 _BEFORE_ARGUMENT = {TokenType.L_PAREN, TokenType.COMMA, TokenType.DISTINCT}
+_NO_LABELS = {TokenType.SELECT, TokenType.NOT}  # for the parser; every keyword is one after AS
 _BEFORE_TYPE = {TokenType.DCOLON, TokenType.ALIAS}
 
 
@@ -78,6 +79,8 @@ def _prepared(tokens: Sequence[Token]) -> list[Token]:
             prepared.append(_like(token, token.token_type, token.text + _MARK))
         elif after is TokenType.L_BRACKET and token.token_type in _TYPE_WORDS:
             prepared.append(_like(token, TokenType.VAR, token.text + _MARK))  # the parser knows no arrays of these
+        elif before is TokenType.ALIAS and token.token_type in _NO_LABELS and after is not TokenType.VAR:
+            prepared.append(_like(token, TokenType.VAR, token.text))
         else:
             prepared.append(token)
         before = token.token_type

@@ -147,7 +147,27 @@ def _function(t: Translator, node: exp.Table, scope: Scope) -> exp.Expr:
     alias, names = _alias(node, name)
     lists = _SETS[name](t, call, scope)
     ordinality = node.args.get("ordinality")
+    if name == "generate_series" and not ordinality and not lists[0][1].node.find(exp.Column, exp.Query):
+        return _streamed(scope, lists[0][1], alias, names, node)
     return _listed(scope, lists, alias, names, node, ordinality=bool(ordinality))
+
+
+def _streamed(
+    scope: Scope, series: Typed, alias: exp.Identifier, names: Sequence[exp.Identifier], node: exp.Expr
+) -> exp.Expr:
+    """A series that depends on no row, by DuckDB's table function: it makes no list first, and can be cancelled."""
+    columns = _renamed([Column(alias.name, series.kind.element)], names, node)
+    value: exp.Expr = exp.column("value", table="series", quoted=True)
+    if series.loose:
+        value = cast(value, series.kind.element.duckdb)
+    table = exp.Table(this=series.node, alias=exp.TableAlias(this=_plain("series"), columns=[_plain("value")]))
+    scope.add(Relation(alias, columns))
+    query = exp.select(exp.alias_(value, columns[0].name, quoted=True)).from_(table)
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=alias.copy()))
+
+
+def _plain(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=True)
 
 
 def _listed(

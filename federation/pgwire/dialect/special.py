@@ -28,6 +28,7 @@ from federation.pgwire.dialect.kinds import (
     numeric,
 )
 from federation.pgwire.dialect.operators import arithmetic, compared, decimal, power
+from federation.pgwire.dialect.problems import InvalidArguments
 from federation.pgwire.dialect.templates import call, cast, filled
 
 
@@ -359,6 +360,8 @@ def series(t: Context, node: exp.Anonymous) -> Typed:
     operands = _operands(t, node, 2, 3)
     if all(each.kind.name in (*INTEGERS, "unknown") for each in operands):
         settled, kind = t.calls.matched(operands, "generate_series")
+        if any(isinstance(each.node, exp.Literal) and each.node.name == "0" for each in settled[2:]):
+            raise InvalidArguments("step size cannot equal zero", position=place(node.expressions[2]))
         return Typed(call("generate_series", [each.node for each in settled]), kind.array(), kind != INT8)
     moments, step = operands[:2], operands[2:]
     if not step or any(each.kind.name not in ("date", "timestamp", "timestamptz", "unknown") for each in moments):
