@@ -19,6 +19,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -330,3 +331,27 @@ class SupportsNotifications(Protocol):
         """The texts that were sent on the channel, in their order: whatever is sent after the first item, which has
         none, comes in a later one. An item without any is a sign of life; one comes every few seconds. Ends with the
         cancel, raises the source's error where something may have been missed."""
+
+
+class Snapshot(Protocol):
+    """One state of a source, as it was when it was taken, until `close`."""
+
+    def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
+        """As `Adapter.read`, from that state. A reader that is cancelled, or closed before its end, leaves the snapshot
+        as it is. Raises SnapshotLost."""
+
+    def outside(self) -> AbstractSet[TableName]:
+        """Tables that were read so far as they are now, because the source keeps no states of them."""
+
+    def close(self) -> None:
+        """Give it back, once every reader has ended. Idempotent."""
+
+
+@runtime_checkable
+class SupportsSnapshot(Protocol):
+    """A source several queries of which can read one state of it."""
+
+    reads_snapshots_in_parallel: ClassVar[bool]  # otherwise the caller has one reader of a snapshot open at a time
+
+    def take_snapshot(self, cancel: CancelToken) -> Snapshot | None:
+        """Of now. It takes no connection from those that read. None where this source has none, though its kind may."""

@@ -186,6 +186,10 @@ class SourceChanged(SourceError, sqlstate="HV00N", retryable=True):
     """A table or column at the source is no longer what was planned with."""
 
 
+class SnapshotLost(OperationalError, sqlstate="40001", retryable=True):
+    """The snapshot that a transaction reads from is gone, or its source cannot read a table as it was then."""
+
+
 class QueryCancelled(OperationalError, sqlstate="57014"):
     """The query was cancelled by its caller."""
 

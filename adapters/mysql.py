@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, TypeAlias
 
 import pyarrow as pa
@@ -40,7 +40,8 @@ from adapters.errors import (
 from adapters.mysql_explain import asked, expected
 from adapters.mysql_native import native_column, native_fields
 from adapters.mysql_schema import read_tables, table_names
-from adapters.mysql_session import Session, parse_uri, translated
+from adapters.mysql_session import IN_SNAPSHOT, MEANING, Meaning, Session, parse_uri, translated
+from adapters.mysql_snapshot import MySQLSnapshot, Reading
 from adapters.mysql_statistics import ADVICE_SECONDS, COLUMNS, SETTINGS, read_statistics
 from adapters.mysql_types import helpful_cast, readable, to_arrow
 from adapters.mysql_wire import RowStream
@@ -52,6 +53,7 @@ from adapters.sql.scan import scan_query
 
 _READERS = 16
 _TABLES_AT_ONCE = 1000  # whose columns are in memory
+_UNBOUNDED = 1 << 30
 _SHOWN_CHARACTERS = 40
 Field: TypeAlias = "pa.Field[Any]"
 Array: TypeAlias = "pa.Array[Any]"
@@ -68,6 +70,7 @@ class _Fetch:
 class MySQLAdapter:
     options: ClassVar[frozenset[str]] = frozenset({"uri", "zero_dates", "limits"})
     dialect: SourceDialect = MYSQL
+    reads_snapshots_in_parallel: ClassVar[bool] = False
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -83,6 +86,7 @@ class MySQLAdapter:
         # Apart from the readers, which may all wait for a consumer that wants to know a table first.
         self._describing = self._new_pool(self._session, 2)
         self._advising = self._new_pool(self._adviser, 2)
+        self._snapshots = self._new_pool(self._session, _UNBOUNDED)
         self._known: dict[TableName, Table] = {}
         self._lock = threading.Lock()
 
@@ -222,15 +226,36 @@ class MySQLAdapter:
 
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
         fetch: _Fetch = partition.payload
-        return pa.RecordBatchReader.from_batches(fetch.schema, self._batches(fetch, cancel))
 
-    def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+        def begin(_: Sequence[TableName]) -> Reading:
+            return _Reading(self._pool, self._acquire(self._pool, cancel), native=fetch.native)
+
+        return self._read(partition, cancel, begin)
+
+    def take_snapshot(self, cancel: CancelToken) -> MySQLSnapshot:
+        read = partial(self._read, meaning=IN_SNAPSHOT)
+        return MySQLSnapshot(self._snapshots, self._acquire(self._snapshots, cancel), read, self.name)
+
+    def _read(
+        self,
+        partition: Partition,
+        cancel: CancelToken,
+        begin: Callable[[Sequence[TableName]], Reading],
+        meaning: Meaning = MEANING,
+    ) -> pa.RecordBatchReader:
+        fetch: _Fetch = partition.payload
+        return pa.RecordBatchReader.from_batches(fetch.schema, self._batches(fetch, cancel, begin, meaning))
+
+    def _batches(
+        self, fetch: _Fetch, cancel: CancelToken, begin: Callable[[Sequence[TableName]], Reading], meaning: Meaning
+    ) -> Iterator[pa.RecordBatch]:
         cancel.check()
-        reading = _Reading(self._pool, self._acquire(self._pool, cancel), native=fetch.native)
+        with translated(self.name, cancel, meaning):
+            reading = begin(fetch.tables)
         # In a thread of its own: the server may take seconds to answer, and whoever cancels has others to tell.
         unregister = cancel.register(threading.Thread(target=reading.kill, name="mysql-kill", daemon=True).start)
         try:
-            with translated(self.name, cancel):
+            with translated(self.name, cancel, meaning):
                 for columns, wire_types in reading.open(fetch.sql):
                     yield self._arrived(columns, wire_types, fetch.schema)
                     cancel.check()
@@ -284,6 +309,7 @@ class MySQLAdapter:
         self._pool.close()
         self._describing.close()
         self._advising.close()
+        self._snapshots.close()
 
     def _acquire(self, pool: Pool[Session], cancel: CancelToken | None = None) -> Session:
         with translated(self.name, cancel):

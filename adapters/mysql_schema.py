@@ -7,9 +7,14 @@ a schema only those that are listed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from adapters.base import Column, ForeignKey, Table, TableName
 from adapters.mysql_types import arrow_type, collation_of
@@ -30,6 +35,11 @@ _KEYS = """SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCH
 # MariaDB's JSON is a longtext with this check, written by the server itself.
 _JSON = """SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
  WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME IN %s AND LEVEL = 'Column'"""
+
+
+_STORED = """SELECT t.TABLE_TYPE, e.TRANSACTIONS, t.CREATE_TIME FROM information_schema.TABLES t
+ LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = %s AND t.TABLE_NAME = %s"""
+_VIEW = "SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 
 
 def table_names(rows: Rows) -> list[TableName]:
@@ -89,3 +99,30 @@ def _keys(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, ...], tuple[Foreign
         ForeignKey(tuple(row[1] for row in key), TableName(key[0][2], key[0][3]), tuple(row[4] for row in key))
         for key in foreign.values()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`keeps_states`: a transaction reads it as it was. Tables of MyISAM, for one, it reads as they are. `made` is when
+    it was created or altered last, in UTC and whole seconds."""
+
+    keeps_states: bool
+    made: datetime | None
+
+
+def stored(rows: Rows, name: TableName) -> Iterator[Stored]:
+    """A table, or what a view reads: which one may have to be allowed to see."""
+    found = rows(_STORED, name.schema, name.name)
+    for _, transactions, made in found:
+        if made is not None or transactions is not None:
+            yield Stored(transactions == "YES", made)
+    if not found or found[0][0] != "VIEW":
+        return
+    try:
+        query = sqlglot.parse_one(rows(_VIEW, name.schema, name.name)[0][0], read="mysql")
+    except (SqlglotError, IndexError):
+        yield Stored(False, None)
+        return
+    for table in query.find_all(exp.Table):
+        if table.db:
+            yield from stored(rows, TableName(table.db, table.name))

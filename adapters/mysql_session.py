@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql  # type: ignore[import-untyped]
@@ -29,6 +29,7 @@ from adapters.errors import (
     QueryTimeout,
     ReadOnlyError,
     SchemaNotFound,
+    SnapshotLost,
     SourceAuthError,
     SourceChanged,
     SourceError,
@@ -49,8 +50,10 @@ _SETTINGS = f"SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout
 
 _NO_PLUGIN = 2059
 
+Meaning: TypeAlias = Mapping[int, tuple[type[Error], str | None]]  # of the server's numbers, with a hint
+
 # Numbers of the server's messages; those from 2000 on are the client's.
-_MEANING: dict[int, tuple[type[Error], str | None]] = {
+MEANING: Meaning = {
     **dict.fromkeys(
         (1044, 1045, 1142, 1143, 1227, 1251, 1370, 1698), (SourceAuthError, "check user, password, grants")
     ),
@@ -69,8 +72,8 @@ _MEANING: dict[int, tuple[type[Error], str | None]] = {
     **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2026, 2055), (SourceUnavailable, "check that the server runs")),
 }
 #: the same, where the text is the caller's own
-OF_NATIVE: Mapping[int, tuple[type[Error], str | None]] = {
-    **_MEANING,
+OF_NATIVE: Meaning = {
+    **MEANING,
     1049: (SchemaNotFound, None),
     1052: (AmbiguousColumn, None),
     1054: (ColumnNotFound, None),
@@ -80,6 +83,8 @@ OF_NATIVE: Mapping[int, tuple[type[Error], str | None]] = {
     1295: (NotSupportedError, "only queries run here"),
     1305: (FunctionNotFound, None),
 }
+#: the same, in a transaction with a snapshot
+IN_SNAPSHOT: Meaning = {**MEANING, 1412: (SnapshotLost, "end the transaction and begin it again")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +202,22 @@ class Session:
         """End the statement and the connection, from any thread. A statement that is busy sorting does not notice that
         its client is gone, so that the server is told by a second connection."""
         with suppress(pymysql.MySQLError, OSError):
-            other: Any = _connect(self._address, _KILL_SECONDS)
-            with other, other.cursor() as cursor:
-                cursor.execute("KILL %s", (self._connection.thread_id(),))
+            self._kill("KILL %s")
+        self._disconnect()
+
+    def interrupt(self) -> None:
+        """End the statement alone, from any thread; or the connection, where the server cannot be told."""
+        try:
+            self._kill("KILL QUERY %s")
+        except (pymysql.MySQLError, OSError):
+            self._disconnect()
+
+    def _kill(self, sql: str) -> None:
+        other: Any = _connect(self._address, _KILL_SECONDS)
+        with other, other.cursor() as cursor:
+            cursor.execute(sql, (self._connection.thread_id(),))
+
+    def _disconnect(self) -> None:
         sock = self._connection._sock
         if sock is not None:
             with suppress(OSError):
@@ -226,9 +244,7 @@ def _connect(address: Address, seconds: int) -> Any:
 
 
 @contextmanager
-def translated(
-    source: str, cancel: CancelToken | None = None, meaning: Mapping[int, tuple[type[Error], str | None]] = _MEANING
-) -> Iterator[None]:
+def translated(source: str, cancel: CancelToken | None = None, meaning: Meaning = MEANING) -> Iterator[None]:
     """From the driver's exceptions to ours. After a cancel, whatever failed is the cancel."""
     try:
         yield
@@ -255,8 +271,6 @@ def _check(cancel: CancelToken | None, cause: Exception) -> None:
             raise exc from cause
 
 
-def _error(
-    code: int, message: str, source: str, meaning: Mapping[int, tuple[type[Error], str | None]] = _MEANING
-) -> Error:
+def _error(code: int, message: str, source: str, meaning: Meaning = MEANING) -> Error:
     kind, hint = meaning.get(code, (SourceError, None))
     return kind(f"{message} (error {code})", hint=hint, source=source)

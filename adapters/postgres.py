@@ -8,10 +8,8 @@ the connection that exported it stays until the scan is closed.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -24,10 +22,8 @@ from adapters.errors import (
     CatalogError,
     ColumnNotFound,
     ConversionError,
-    DivisionByZero,
     Error,
     NumericOutOfRange,
-    SourceChanged,
     SourceError,
     TableNotFound,
 )
@@ -44,10 +40,9 @@ from adapters.postgres_schema import (
     parse_table,
     parse_tables,
     quoted,
-    relation,
-    verify_sql,
 )
-from adapters.postgres_session import Server, Session, borrowed, started, with_timeout
+from adapters.postgres_session import Server, Session, borrowed, with_timeout
+from adapters.postgres_snapshot import BEGIN, Export, PostgresSnapshot, checked, locked
 from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics, uses_index
 from adapters.postgres_types import Misfit, beyond
 from adapters.sql.dialect import SourceDialect
@@ -68,13 +63,14 @@ _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
 class _Payload:
     fetch: Fetch
     tables: tuple[Described, ...]
-    snapshot: _Snapshot | None
+    shared: Export | None  # by the parts of a scan
     native: tuple[str, tuple[Column, ...]] | None = None  # the caller's own text, and the columns that are read
 
 
 class PostgresAdapter:
     options: ClassVar[frozenset[str]] = frozenset({"uri", "schema", "limits"})
     dialect: SourceDialect = POSTGRES
+    reads_snapshots_in_parallel: ClassVar[bool] = True
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -164,11 +160,19 @@ class PostgresAdapter:
         arriving, statements = made
         if parts and len(query.selects) == len(schema):
             statements = pack(query, statements, parts, tables[0])
-        snapshot = _Snapshot(self._exporters, self._faults, tables, self.name) if len(statements) > 1 else None
-        partitions = tuple(Partition(each.island, _Payload(each, tables, snapshot)) for each in statements)
-        if snapshot is None:
+        shared = self._shared(tables) if len(statements) > 1 else None
+        partitions = tuple(Partition(each.island, _Payload(each, tables, shared)) for each in statements)
+        if shared is None:
             return Scan(partitions, arriving, reusable=True)
-        return Scan(partitions, arriving, close=snapshot.close)
+        return Scan(partitions, arriving, close=shared.close)
+
+    def _shared(self, tables: tuple[Described, ...]) -> Export:
+        """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""
+
+        def begin(session: Session, cancel: CancelToken) -> None:
+            checked(session, f"{BEGIN}; {locked(tables)}", tables, self._faults, cancel, self.name)
+
+        return Export(self._exporters, self._faults, begin)
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
         found: list[tuple[Column, ...]] = []
@@ -219,13 +223,30 @@ class PostgresAdapter:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
-        payload: _Payload = partition.payload
-        return pa.RecordBatchReader.from_batches(payload.fetch.schema, self._batches(payload, cancel))
+        return self._read(partition, cancel, None)
 
-    def _batches(self, payload: _Payload, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+    def take_snapshot(self, cancel: CancelToken) -> PostgresSnapshot:
+        def begin(session: Session, cancel: CancelToken) -> None:
+            with self._faults.translated(cancel):
+                session.run(BEGIN)
+
+        export = Export(self._exporters, self._faults, begin)
+        export.name(cancel)
+        ask_now = partial(self._ask, self._describers)
+        return PostgresSnapshot(export, self._read, ask_now, self._faults, self.name)
+
+    def _read(
+        self, partition: Partition, cancel: CancelToken, snapshot: PostgresSnapshot | None
+    ) -> pa.RecordBatchReader:
+        payload: _Payload = partition.payload
+        return pa.RecordBatchReader.from_batches(payload.fetch.schema, self._batches(payload, cancel, snapshot))
+
+    def _batches(
+        self, payload: _Payload, cancel: CancelToken, snapshot: PostgresSnapshot | None
+    ) -> Iterator[pa.RecordBatch]:
         fetch = payload.fetch
         native = payload.native is not None
-        begin = partial(self._begin, payload=payload, cancel=cancel)
+        begin = partial(self._begin, payload=payload, cancel=cancel, snapshot=snapshot)
         with borrowed(self._readers, cancel, begin, keep=not native) as session:
             try:
                 for sql in fetch.statements():
@@ -240,25 +261,26 @@ class PostgresAdapter:
             with self._faults.translated(cancel):
                 session.run("ROLLBACK" if native else "COMMIT")
 
-    def _begin(self, session: Session, payload: _Payload, cancel: CancelToken) -> None:
-        if payload.snapshot is not None:
-            shared = payload.snapshot.name(cancel)
+    def _begin(
+        self, session: Session, payload: _Payload, cancel: CancelToken, snapshot: PostgresSnapshot | None
+    ) -> None:
+        if snapshot is not None:
+            snapshot.begin(session, payload.tables, cancel)
+        elif payload.shared is not None:
             # Not to wait behind someone who waits for the exporter, which waits for this read: no one would see that.
-            script = (
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                f"SET TRANSACTION SNAPSHOT {quoted(shared)}",
-                f"{_lock(payload.tables)} NOWAIT",
-                # The estimate for many small ranges is high enough for a compilation that takes longer than it saves;
-                # and without such scans each range would read the table.
-                "SET LOCAL jit = off; SET LOCAL enable_tidscan = on",
-            )
+            script = (BEGIN, f"SET TRANSACTION SNAPSHOT {quoted(payload.shared.name(cancel))}")
             with self._faults.translated(cancel):
-                session.run("; ".join(script))
-            return
-        begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-        _checked(session, begin, payload.tables, self._faults, cancel, self.name)
-        if payload.native is not None:
-            check_unchanged(session, *payload.native, self._faults, self.name)
+                session.run("; ".join([*script, f"{locked(payload.tables)} NOWAIT"]))
+        else:
+            begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+            checked(session, begin, payload.tables, self._faults, cancel, self.name)
+            if payload.native is not None:
+                check_unchanged(session, *payload.native, self._faults, self.name)
+        if payload.shared is not None:
+            # The estimate for many small ranges is high enough for a compilation that takes longer than it saves;
+            # and without such scans each range would read the table.
+            with self._faults.translated(cancel):
+                session.run("SET LOCAL jit = off; SET LOCAL enable_tidscan = on")
 
     def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         width = len(fetch.columns)
@@ -302,68 +324,3 @@ class PostgresAdapter:
         for pool in (self._readers, self._describers, self._advisers, self._exporters):
             pool.close()
         self._server.close()
-
-
-def _checked(
-    session: Session,
-    begin: str,
-    tables: tuple[Described, ...],
-    faults: Faults,
-    cancel: CancelToken,
-    source: str,
-) -> None:
-    """Begin the transaction with every table locked and as it was planned with."""
-    script = "; ".join([begin, verify_sql(tables)] if tables else [begin])
-    try:
-        with faults.translated(cancel):
-            session.run(script)
-    except DivisionByZero as exc:
-        names = ", ".join(f'"{each.table.name.name}"' for each in tables)
-        raise SourceChanged(
-            f"the columns of {names} have changed since the query was planned",
-            hint="run the query again",
-            source=source,
-        ) from exc
-
-
-def _lock(tables: Iterable[Described]) -> str:
-    return f"LOCK TABLE {', '.join(relation(each.table.name) for each in tables)} IN ACCESS SHARE MODE"
-
-
-class _Snapshot:
-    """One consistent view for several readers, exported by a connection of its own when the first of them asks."""
-
-    def __init__(self, pool: Pool[Session], faults: Faults, tables: tuple[Described, ...], source: str) -> None:
-        self._pool = pool
-        self._faults = faults
-        self._tables = tables
-        self._source = source
-        self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._name = ""
-
-    def name(self, cancel: CancelToken) -> str:
-        with self._lock:
-            if self._session is None:
-                self._session = started(self._pool, cancel, lambda session: self._export(session, cancel))
-            return self._name
-
-    def _export(self, session: Session, cancel: CancelToken) -> None:
-        """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""
-        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_lock(self._tables)}"
-        _checked(session, begin, self._tables, self._faults, cancel, self._source)
-        with self._faults.translated(cancel):
-            self._name = session.value("SELECT pg_catalog.pg_export_snapshot()")
-
-    def close(self) -> None:
-        with self._lock:
-            if self._session is not None:
-                session, self._session = self._session, None
-                ended = False
-                try:
-                    with suppress(Error), self._faults.translated():
-                        session.run("ROLLBACK")
-                        ended = True
-                finally:
-                    session.fresh = False
-                    self._pool.release(session, broken=not ended)

@@ -26,6 +26,30 @@ SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ',
 FROM pg_catalog.pg_attribute WHERE attrelid = {oid} AND attnum BETWEEN 1 AND {count} AND NOT attisdropped
 """
 
+# Of tables, and of what views read and partitions hold: whatever of it MVCC does not keep for an old snapshot.
+_STATE = """
+WITH RECURSIVE reached (oid) AS (
+  SELECT oid::oid FROM pg_catalog.unnest(ARRAY[{names}]) AS named (oid) WHERE oid IS NOT NULL
+  UNION
+  SELECT further.oid FROM reached CROSS JOIN LATERAL (
+    SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = reached.oid
+    UNION ALL
+    SELECT d.refobjid FROM pg_catalog.pg_class v
+    JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+      AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    WHERE v.oid = reached.oid AND v.relkind = 'v'
+  ) AS further (oid)
+)
+SELECT pg_catalog.json_build_object(
+  'state', pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', c.oid, c.relfilenode, c.relkind, ({shape}),
+    (SELECT pg_catalog.md5(ev_action::text) FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid AND c.relkind = 'v')),
+    ',' ORDER BY c.oid)),
+  'foreign', pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname)) FILTER (WHERE c.relkind = 'f')
+)::text
+FROM reached JOIN pg_catalog.pg_class c USING (oid) JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+"""
+
 # A domain stands for its base type and an array for its element type, however deep.
 _GET_TABLE = """
 WITH RECURSIVE rel AS (
@@ -137,6 +161,13 @@ def verify_sql(tables: Sequence[Described]) -> str:
         checks.append(f"({shape}) IS NOT DISTINCT FROM {quoted(each.shape) if each.shape else 'NULL'}")
         checks.append(f"NOT EXISTS (SELECT FROM {name} WHERE false)")
     return f"SELECT 1 / ({' AND '.join(checks)})::int"
+
+
+def state_sql(tables: Sequence[Described]) -> str:
+    """A query whose one text is the same in an old snapshot and now only if that snapshot still shows the tables as
+    they were. It names the foreign tables among them, or behind them."""
+    names = ", ".join(f"pg_catalog.to_regclass({quoted(relation(each.table.name))})" for each in tables)
+    return _STATE.format(names=names, shape=_SHAPE.format(oid="c.oid", count="c.relnatts"))
 
 
 def parse_table(name: TableName, text: str) -> Described:

@@ -42,6 +42,7 @@ from adapters.sqlite_native import native_columns
 from adapters.sqlite_scan import Scanner, scanned_table
 from adapters.sqlite_schema import SCHEMA, Rows, is_stored, read_table, table_names
 from adapters.sqlite_session import ENDED, Failure, Identity, Session, StatementFailure
+from adapters.sqlite_snapshot import SQLiteSnapshot
 from adapters.sqlite_statistics import read_statistics
 from adapters.sqlite_types import Array, Transport, transport
 
@@ -69,6 +70,7 @@ class SQLiteAdapter:
     options: ClassVar[frozenset[str]] = frozenset({"path"})
     default_schema = SCHEMA
     dialect: SourceDialect = SQLITE
+    reads_snapshots_in_parallel: ClassVar[bool] = False
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -169,16 +171,36 @@ class SQLiteAdapter:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
-        fetch: _Fetch = partition.payload
-        return pa.RecordBatchReader.from_batches(fetch.schema, self._batches(fetch, cancel))
+        return self._read(partition, cancel, partial(self._reader, partition.payload, cancel))
 
-    def _batches(self, fetch: _Fetch, cancel: CancelToken) -> Iterator[pa.RecordBatch]:
+    def take_snapshot(self, cancel: CancelToken) -> SQLiteSnapshot | None:
+        with self._explained(cancel=cancel):
+            session = self._acquire(self._sessions, cancel)
+            try:
+                begun = session.begin(cancel)
+            except BaseException:
+                self._sessions.release(session, broken=True)
+                raise
+        if not begun:
+            self._sessions.release(session)
+            return None
+        return SQLiteSnapshot(self._sessions, session, self._read, self._described, self.name)
+
+    def _read(
+        self, partition: Partition, cancel: CancelToken, reader: Callable[[], AbstractContextManager[Session | Scanner]]
+    ) -> pa.RecordBatchReader:
+        fetch: _Fetch = partition.payload
+        return pa.RecordBatchReader.from_batches(fetch.schema, self._batches(fetch, cancel, reader))
+
+    def _batches(
+        self, fetch: _Fetch, cancel: CancelToken, reader: Callable[[], AbstractContextManager[Session | Scanner]]
+    ) -> Iterator[pa.RecordBatch]:
         cancel.check()
         types = [each.sent for each in fetch.transports] or [pa.int64()]
         with (
             self._explained(fetch, cancel),
-            self._reader(fetch, cancel) as reader,
-            closing(reader.batches(fetch.sql, types, cancel)) as batches,
+            reader() as opened,
+            closing(opened.batches(fetch.sql, types, cancel)) as batches,
         ):
             for batch in batches:
                 yield self._arrived(batch, fetch)
@@ -214,17 +236,20 @@ class SQLiteAdapter:
 
     @contextmanager
     def _borrowed(self, pool: Pool[R], cancel: CancelToken | None = None) -> Iterator[R]:
+        reader = self._acquire(pool, cancel)
+        try:
+            yield reader
+        finally:
+            pool.release(reader, broken=reader.broken)
+
+    def _acquire(self, pool: Pool[R], cancel: CancelToken | None) -> R:
         """A kept connection to a file that was replaced since would go on reading the old one."""
         while True:
             file = self._identity()
             reader = pool.acquire(cancel)
             if reader.file == file and not reader.broken:
-                break
+                return reader
             pool.release(reader, broken=True)
-        try:
-            yield reader
-        finally:
-            pool.release(reader, broken=reader.broken)
 
     @contextmanager
     def _described(self) -> Iterator[Session]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
@@ -41,6 +42,10 @@ def _array(kind: pa.DataType, rows: int, buffers: Buffers) -> Array:
     return pa.Array.from_buffers(kind, rows, [there, *values])
 
 
+def _has_rows(frame: Any) -> bool:
+    return isinstance(frame, list) and bool(frame)
+
+
 class Failure(Exception):
     """What SQLite says of a statement. `kind` is the name of APSW's exception, `ENDED`, or empty where the
     driver does not tell; `text` is bytes that are not UTF-8."""
@@ -56,11 +61,14 @@ class StatementFailure(Failure):
 
 
 class Session:
-    """Runs one statement at a time. It is `broken` after a cancel, and when an answer was not read to its end."""
+    """Runs one statement at a time. It is `broken` after a cancel, and when an answer was not read to its end; but not
+    in a transaction, where such a statement is interrupted and its answer skipped."""
 
     def __init__(self, path: Path, file: Identity) -> None:
         self.file = file
         self._complete = True
+        self._in_transaction = False
+        self._writing = threading.Lock()
         # In a session of its own, or the Ctrl-C of a terminal would end it together with its query.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", _WORKER, _PACKAGES, f"{path.as_uri()}?mode=ro"],
@@ -76,6 +84,21 @@ class Session:
     def broken(self) -> bool:
         return not self._complete or self._process.poll() is not None
 
+    def begin(self, cancel: CancelToken) -> bool:
+        """Have all that follows read one state of the file, until `rollback`; False where nobody could write to the
+        file meanwhile, as without a write-ahead log."""
+        ((mode,),) = self.rows("PRAGMA journal_mode", cancel)
+        if mode != "wal":
+            return False
+        self.rows("BEGIN", cancel)
+        self.rows("SELECT count(*) FROM sqlite_schema", cancel)  # the state is that of the first read
+        self._in_transaction = True
+        return True
+
+    def rollback(self) -> None:
+        self._in_transaction = False
+        self.rows("ROLLBACK")
+
     def rows(self, sql: str, cancel: CancelToken | None = None) -> list[tuple[Any, ...]]:
         return list(chain.from_iterable(self._answer(sql, None, cancel or CancelToken())))
 
@@ -90,22 +113,39 @@ class Session:
     def _answer(self, sql: str, kinds: str | None, cancel: CancelToken) -> Generator[list[Any], None, None]:
         source, target = cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin)
         self._complete = False
-        unregister = cancel.register(self._process.kill)
+        frame: Any = None
+        unregister = cancel.register(self._interrupt if self._in_transaction else self._process.kill)
         try:
             with self._cancelled_by(cancel):
-                write_frame(target, (sql, kinds))
+                with self._writing:
+                    write_frame(target, (sql, kinds))
                 frame = read_frame(source)
-            while isinstance(frame, list) and frame:
+            while _has_rows(frame):
                 yield frame
                 with self._cancelled_by(cancel):
                     frame = read_frame(source)
         finally:
             unregister()
+            if self._in_transaction:
+                self._skip(source, frame)
         cancel.check()
         self._complete = True
         if frame:
             kind, message, text = frame
             raise (StatementFailure if kind == "SQLError" else Failure)(kind, message, text)
+
+    def _interrupt(self) -> None:
+        with self._writing, suppress(OSError):
+            write_frame(cast(BinaryIO, self._process.stdin), None)
+
+    def _skip(self, source: BinaryIO, frame: Any) -> None:
+        """What is left of the answer after that frame, None before the first."""
+        with suppress(EOFError, OSError):
+            if frame is None or _has_rows(frame):
+                self._interrupt()
+            while frame is None or _has_rows(frame):
+                frame = read_frame(source)
+            self._complete = True
 
     def close(self) -> None:
         """At once, whatever it is doing."""

@@ -9,6 +9,7 @@ standard output, in frames: eight bytes of length, and a value in the format of 
 - A list holds some rows as tuples or, when kinds are given, the number of rows and their columns, each as the buffers
   of an Arrow array. An empty one ends the answer.
 - A tuple (name of the exception, message, the text that is not UTF-8 or None) says that the statement failed.
+- None in place of a statement interrupts the one before it, if its answer has not ended. The transaction goes on.
 
 It ends when its input does, whatever it is doing: then nobody is left to read the answer.
 """
@@ -22,7 +23,7 @@ from array import array
 from collections.abc import Iterable
 from itertools import accumulate, chain, islice
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, BinaryIO, TypeAlias
 
 Buffers: TypeAlias = tuple[bytes | None, ...]  # a byte for each row that says whether it is there; offsets; values
@@ -33,6 +34,7 @@ _FIRST_ROWS = 64
 _MOST_ROWS = 2048  # more of them leave the processor's cache before they are sent
 _FRAME_BYTES = 16 << 20
 _LOCK_MILLISECONDS = 5000
+_INTERRUPT_EVERY = 0.01  # seconds
 
 
 def write_frame(stream: BinaryIO, value: Any) -> int:
@@ -97,34 +99,55 @@ def _present(values: list[Any], kind: str) -> tuple[bytes, ...]:
     return array("i", accumulate(map(len, values), initial=0)).tobytes(), joined
 
 
-def _serve(uri: str, statements: SimpleQueue[tuple[str, str | None]], out: BinaryIO) -> None:
-    import apsw
+class _Worker:
+    def __init__(self, uri: str, out: BinaryIO) -> None:
+        self._uri = uri
+        self._out = out
+        self._connection: Any = None
+        self._statements: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
+        self._idle = Event()
+        self._idle.set()
 
-    connection = None
-    while True:
-        sql, kinds = statements.get()
-        try:
-            if connection is None:
-                connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-                connection.set_busy_timeout(_LOCK_MILLISECONDS)
-            _answer(connection, sql, kinds, out)
-            write_frame(out, [])
-        except (apsw.Error, UnicodeDecodeError, MemoryError, OverflowError) as exc:
-            text = exc.object if isinstance(exc, UnicodeDecodeError) else None
-            write_frame(out, (type(exc).__name__, str(exc), text))
+    def serve(self) -> None:
+        import apsw
 
-
-def _listen(source: BinaryIO, statements: SimpleQueue[tuple[str, str | None]]) -> None:
-    try:
         while True:
-            statements.put(read_frame(source))
-    finally:
-        os._exit(0)
+            sql, kinds = self._statements.get()
+            try:
+                if self._connection is None:
+                    opened = apsw.Connection(self._uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+                    opened.set_busy_timeout(_LOCK_MILLISECONDS)
+                    self._connection = opened
+                _answer(self._connection, sql, kinds, self._out)
+                write_frame(self._out, [])
+            except (apsw.Error, UnicodeDecodeError, MemoryError, OverflowError) as exc:
+                text = exc.object if isinstance(exc, UnicodeDecodeError) else None
+                write_frame(self._out, (type(exc).__name__, str(exc), text))
+            self._idle.set()
+
+    def listen(self, source: BinaryIO) -> None:
+        try:
+            while True:
+                asked = read_frame(source)
+                if asked is None:
+                    self._interrupt()
+                else:
+                    self._idle.clear()
+                    self._statements.put(asked)
+        finally:
+            os._exit(0)
+
+    def _interrupt(self) -> None:
+        """Again and again: SQLite forgets an interrupt that comes before the statement has begun."""
+        while not self._idle.is_set():
+            if self._connection is not None:
+                self._connection.interrupt()
+            self._idle.wait(_INTERRUPT_EVERY)
 
 
 if __name__ == "__main__":
     folder, uri = sys.argv[1:]
     sys.path.append(folder)
-    asked: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
-    Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
-    _serve(uri, asked, sys.stdout.buffer)
+    worker = _Worker(uri, sys.stdout.buffer)
+    Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
+    worker.serve()

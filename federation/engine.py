@@ -31,7 +31,7 @@ from federation.cache_table import CacheTable
 from federation.caching import FragmentCache
 from federation.execute import Execution
 from federation.fetch import Fetcher, start_deadline
-from federation.invalidation import called, find_target
+from federation.invalidation import Target, called, find_target
 from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
@@ -48,6 +48,7 @@ from federation.planner.statement_shape import Shape, shape_of
 from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.slots import DEFAULT_SIZE, Slots
+from federation.snapshots import Places, Snapshots
 from federation.staleness import ANY, Demand, read_demand
 from federation.system import SYSTEM, system_source
 from federation.verify import SECONDS, Sample, Statement, Verifier
@@ -132,8 +133,11 @@ class Engine:
             source.name: Slots(source.limits.concurrency or DEFAULT_SIZE) for source in catalog.sources.values()
         }
         self._slots[SYSTEM] = Slots(DEFAULT_SIZE)
+        self._places = Places()
         self._at_close: list[Callable[[], None]] = []
+        self._at_invalidation: list[Callable[[Target], None]] = []
         self._running: WeakSet[Execution] = WeakSet()
+        self._transactions: WeakSet[Snapshots] = WeakSet()
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog, self._duck, self._local, self._slots)
         self.pins = tuple(pins(catalog, self.cache.principals)) if self.cache is not None else ()
@@ -157,20 +161,30 @@ class Engine:
         *,
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
+        snapshots: Snapshots | None = None,
     ) -> Result:
         """Plan and start a query: a text, or a tree in DuckDB's dialect, whose identifiers may carry positions for
         errors. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
         `options={"disable": [...]}` plans without the named optimisations; `max_staleness` and `no_cache` are those of
-        `federation.staleness.Demand`. A `cancel` of the caller's may come before there is a result."""
+        `federation.staleness.Demand`. A `cancel` of the caller's may come before there is a result. `snapshots` are
+        those of a transaction, see `begin`."""
         demand = read_demand(options or {})
         name = called(sql)
         if name is not None:
             sql, params = f"SELECT {self.invalidate(name)}::BIGINT AS fragments", None
-        planned = self.plan(sql, params, options=options)
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
-        result = self._started(planned, cancel or CancelToken(), seconds, self.cache, demand)
-        result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
+        planned = self.plan(sql, params, options=options)
+        result = self._started(planned, cancel or CancelToken(), seconds, self.cache, demand, snapshots)
+        if snapshots is None:  # which nobody could read again
+            result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
         return result
+
+    def begin(self) -> Snapshots:
+        """For the queries of one transaction: of each source that can, they read the state at the first of them, and
+        nothing from the cache. It must be ended."""
+        snapshots = Snapshots(self._slots, self._places)
+        self._transactions.add(snapshots)
+        return snapshots
 
     def invalidate(self, name: str) -> int:
         """What the cache has of a source, a table, what a view reads, or all with a tag (`tag:name`) is not given any
@@ -179,9 +193,12 @@ class Engine:
         written down."""
         target = find_target(self.catalog, self._binder, name)
         try:
-            return self.cache.store.invalidate(target.sources, target.tables) if self.cache is not None else 0
+            count = self.cache.store.invalidate(target.sources, target.tables) if self.cache is not None else 0
         except OSError as exc:
             raise OperationalError(f"the cache could not be changed: {exc}", hint="try again") from exc
+        for callback in self._at_invalidation:
+            callback(target)
+        return count
 
     def explain(
         self,
@@ -191,15 +208,17 @@ class Engine:
         analyze: bool = False,
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
+        snapshots: Snapshots | None = None,
     ) -> Explanation:
         """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
         demand = read_demand(options or {})
         planned = self._planned(sql, params, self._allowed(options), anew=True)
         if not analyze:
             planned.plan.close()
-            cached = self.cache.peek(planned.plan.fragments, demand) if self.cache is not None else {}
+            cache = self.cache if snapshots is None else None
+            cached = cache.peek(planned.plan.fragments, demand) if cache is not None else {}
             return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
-        execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache, demand)
+        execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache, demand, snapshots)
         with Result(planned, execution, self.catalog, self.forget) as result:
             rows = sum(batch.num_rows for batch in result.batches())
         return Explanation(
@@ -249,6 +268,10 @@ class Engine:
         """Have what stands on this engine closed with it."""
         self._at_close.append(callback)
 
+    def at_invalidation(self, callback: Callable[[Target], None]) -> None:
+        """Have it told what is invalidated from now on by this engine, in the thread that does it."""
+        self._at_invalidation.append(callback)
+
     def close(self) -> None:
         """Ends the queries that still run, and closes every source. Idempotent."""
         self.verifier.close()
@@ -257,6 +280,8 @@ class Engine:
         for execution in list(self._running):
             execution.cancel.cancel(QueryCancelled("the engine was closed"))
             execution.close()
+        for snapshots in list(self._transactions):
+            snapshots.end()
         if self.cache is not None:
             self.cache.close()
         self._costs.close()
@@ -276,17 +301,27 @@ class Engine:
         on_close: Callable[[], None],
         cache: FragmentCache | None,
         demand: Demand,
+        snapshots: Snapshots | None = None,
     ) -> Execution:
         observe, schema = self._costs.observe, planned.schema
-        execution = Execution(planned.plan, self._duck, self._slots, cancel, schema, on_close, observe, cache, demand)
+        execution = Execution(
+            planned.plan, self._duck, self._slots, cancel, schema, on_close, observe, cache, demand, snapshots
+        )
         self._running.add(execution)
         return execution
 
     def _started(
-        self, planned: Planned, cancel: CancelToken, seconds: float | None, cache: FragmentCache | None, demand: Demand
+        self,
+        planned: Planned,
+        cancel: CancelToken,
+        seconds: float | None,
+        cache: FragmentCache | None,
+        demand: Demand,
+        snapshots: Snapshots | None = None,
     ) -> Result:
         stop_clock = start_deadline(cancel, seconds) if seconds is not None else _nothing
-        return Result(planned, self._execution(planned, cancel, stop_clock, cache, demand), self.catalog, self.forget)
+        execution = self._execution(planned, cancel, stop_clock, cache, demand, snapshots)
+        return Result(planned, execution, self.catalog, self.forget)
 
     def _statement(
         self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned

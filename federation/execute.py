@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from adapters.base import CancelToken, Predicate
 from adapters.duck import Duck, Rows
-from adapters.errors import InterfaceError, InternalError, QueryCancelled
+from adapters.errors import Error, InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
 from federation.cached import CachedFetch
 from federation.caching import FragmentCache
@@ -24,6 +24,7 @@ from federation.planner.keys import apply_filters, distinct_keys, remaining
 from federation.planner.nodes import Fragment, Keys, Plan, RuntimeFilter, Stage
 from federation.progress import FragmentProgress, Freshness, State
 from federation.slots import Slots
+from federation.snapshots import Reads, Snapshots
 from federation.staleness import Demand
 
 # One busy Python thread starves DuckDB of the interpreter at the default of 5 ms.
@@ -46,6 +47,7 @@ class Execution:
         observe: Callable[[Fragment, FetchStats], None],
         cache: FragmentCache | None,
         demand: Demand,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.plan = plan
         self.cancel = cancel
@@ -56,8 +58,9 @@ class Execution:
         self._on_close = on_close
         self._observe = observe
         self._fragments = {fragment.name for fragment in plan.fragments}
-        self._cache = cache
+        self._cache = cache if snapshots is None else None
         self._demand = demand
+        self._snapshots = snapshots
         self._fetchers: dict[str, Fetcher | CachedFetch] = {}
         self._kept: dict[str, pa.Table] = {}
         self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
@@ -68,6 +71,13 @@ class Execution:
         self._closed = False
         self._taken = False
         self._complete = False
+        if snapshots is not None:
+            try:
+                snapshots.begin_query(slots)
+            except Error:
+                plan.close()
+                on_close()
+                raise
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The result, streaming. Raises the source's own error when one fails."""
@@ -75,6 +85,8 @@ class Execution:
             raise InterfaceError("the result was read already", hint="run the query again")
         self._taken = True
         self.cancel.check()
+        if self._snapshots is not None:
+            self._snapshots.add_outside({each.source.name for each in self.plan.local_scans})
         try:
             self._start_ready()
             for stage in self.plan.stages:
@@ -126,6 +138,8 @@ class Execution:
                 fragment.scan.close()
         self._kept.clear()
         self._unkept.clear()
+        if self._snapshots is not None:
+            self._snapshots.end_query()
         self._learn()
         self._on_close()
 
@@ -179,10 +193,13 @@ class Execution:
 
     def _fetcher(self, fragment: Fragment, cancel: CancelToken) -> Fetcher | CachedFetch:
         assert fragment.scan is not None
+        reads: Reads = fragment.source.adapter
         slots = self._slots[fragment.source.name]
+        if self._snapshots is not None and fragment.scan.partitions:
+            reads, slots = self._snapshots.reader(fragment.source)
         make = partial(
             Fetcher,
-            fragment.source.adapter,
+            reads,
             fragment.scan,
             workers=self._workers(fragment.source, slots),
             slots=slots,

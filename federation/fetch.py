@@ -27,12 +27,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from adapters.base import Adapter, CancelToken, Partition, Scan, SupportsRevalidation
+from adapters.base import CancelToken, Partition, Scan, SupportsRevalidation
 from adapters.errors import Error, InternalError, OutOfMemory, QueryCancelled, QueryTimeout, SourceChanged
 from cache.recording import Recording
 from federation.overflow import Overflow
 from federation.progress import State
 from federation.slots import Slot, Slots
+from federation.snapshots import Reads
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Fetcher:
 
     def __init__(
         self,
-        adapter: Adapter,
+        adapter: Reads,
         scan: Scan,
         cancel: CancelToken,
         recording: Recording | None = None,

@@ -8,7 +8,9 @@ memory goes to disk, and the connection comes free when the source has said all.
 
 1. A fragment without any slot that waits for its first is urgent, and is served before further slots of others.
 2. For each urgent fragment one reader that holds a slot yields, if its consumer makes it wait: see `Slot.wanted`.
-3. A reader never waits in the adapter for a connection, so the adapter's pool must have no fewer than there are slots.
+3. Who has one of a connection's own and waits for that of the source around it gets it, by 1 and 2: so it ends, and the
+   next one of the connection has its turn.
+4. A reader never waits in the adapter for a connection, so the adapter's pool must have no fewer than there are slots.
 """
 
 from __future__ import annotations
@@ -30,11 +32,12 @@ class Waker(Protocol):
 
 
 class Slot:
-    """One connection's worth of a source."""
+    """One connection's worth of a source; `outer` is the one that it is within."""
 
-    def __init__(self, slots: Slots, fragment: Waker) -> None:
+    def __init__(self, slots: Slots, fragment: Waker, outer: Slot | None) -> None:
         self._slots = slots
         self._fragment = fragment
+        self._outer = outer
         self.yielding = False
 
     def wanted(self) -> bool:
@@ -42,17 +45,21 @@ class Slot:
         fragment's lock held, `release` may not."""
         if not self.yielding:
             self.yielding = self._slots._yield()
-        return self.yielding
+        return self.yielding or (self._outer is not None and self._outer.wanted())
 
     def release(self) -> None:
+        if self._outer is not None:
+            self._outer.release()
         self._slots._release(self._fragment, self.yielding)
 
 
 class Slots:
-    """Those of one source. The fragments' locks come before the lock here, never after it."""
+    """Those of one source; or of one connection to it, `within` those. The fragments' locks come before the lock here,
+    never after it."""
 
-    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+    def __init__(self, size: int = DEFAULT_SIZE, within: Slots | None = None) -> None:
         self.size = size
+        self._within = within
         self._free = size
         self._yielding = 0
         self._held: Counter[Waker] = Counter()
@@ -78,7 +85,13 @@ class Slots:
             with self._changed:
                 self._waiting.remove(fragment)
                 self._changed.notify_all()
-        return Slot(self, fragment)
+        if self._within is None:
+            return Slot(self, fragment, None)
+        try:
+            return Slot(self, fragment, self._within.acquire(fragment, cancel))
+        except BaseException:
+            self._release(fragment, False)
+            raise
 
     def _is_next(self, fragment: Waker) -> bool:
         first = next((each for each in self._waiting if not self._held[each]), self._waiting[0])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from federation.engine import Engine
+from federation.invalidation import Target
 from federation.warming import Warmer
 
 
@@ -34,7 +35,8 @@ class Engines:
         self.path = path
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
-        self._current = _Leased(_opened(path))
+        self._at_invalidation: list[Callable[[Target], None]] = []
+        self._current = _Leased(self._opened())
         self._current.warmer.start()
         self.loaded_at = time.time()
 
@@ -60,7 +62,7 @@ class Engines:
     def reload(self) -> None:
         """Read the catalog again. With a fault in it, the engine of before goes on."""
         with self._reloading:
-            fresh = _Leased(_opened(self.path))
+            fresh = _Leased(self._opened())
             with self._lock:
                 before, self._current = self._current, fresh
                 before.retired = True
@@ -77,9 +79,17 @@ class Engines:
             self._current.retired = True
         self._current.engine.close()
 
+    def at_invalidation(self, callback: Callable[[Target], None]) -> None:
+        """Have it told what is invalidated from now on, by whichever engine."""
+        self._at_invalidation.append(callback)
 
-def _opened(path: Path) -> Engine:
-    """The first caller should not wait for what is loaded with the first query."""
-    engine = Engine.open(path)
-    engine.query("SELECT 1").read_all()
-    return engine
+    def _announce(self, target: Target) -> None:
+        for callback in self._at_invalidation:
+            callback(target)
+
+    def _opened(self) -> Engine:
+        """The first caller should not wait for what is loaded with the first query."""
+        engine = Engine.open(self.path)
+        engine.at_invalidation(self._announce)
+        engine.query("SELECT 1").read_all()
+        return engine

@@ -6,6 +6,7 @@ small is collected, so that the answer to a short query is one packet.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -104,6 +105,17 @@ class Connection:
         body = bytes(memoryview(self._in)[5 : length + 1])
         del self._in[: length + 1]
         return kind, body
+
+    def wait(self, seconds: float | None, wake: int | None = None) -> bool:
+        """Whether there is something to read within that time, None being all, and before `wake` can be read."""
+        if self._in or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        if wake is not None:
+            poll.register(wake, select.POLLIN)
+        found = poll.poll(seconds * 1000 if seconds is not None else None)
+        return any(descriptor != wake for descriptor, _ in found)
 
     def _fill(self, count: int) -> None:
         while (missing := count - len(self._in)) > 0:

@@ -294,6 +294,11 @@ def parameter_status(name: str, value: str) -> bytes:
     return message(b"S", _text(name), _text(value))
 
 
+def notification(channel: str, payload: str) -> bytes:
+    """Of the server itself, which has no number."""
+    return message(b"A", _UINT32.pack(0), _text(channel), _text(payload))
+
+
 def ready(status: str) -> bytes:
     """`status` is I, T or E."""
     return b"Z\0\0\0\5" + status.encode()

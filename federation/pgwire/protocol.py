@@ -18,7 +18,7 @@ from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.reports import error_response
-from federation.pgwire.session import Session
+from federation.pgwire.session import IdleInTransaction, Session
 from federation.pgwire.settings import REPORTED, SETTINGS
 from federation.pgwire.statements import WITH_ROWS, Statements
 from federation.pgwire.watch import Watch
@@ -53,14 +53,17 @@ class Protocol:
         self._read = read
         self._watch = watch
         self._told: Mapping[str, str] = {}
+        self._at_rest = False  # between two transactions, with nothing that the client waits for
 
     def serve(self, go_on: Callable[[], bool]) -> None:
-        """Until the client leaves, or between two transactions `go_on` is no longer so. Raises Gone, and
-        ProtocolViolation when nothing more can be read."""
+        """Until the client leaves, or between two transactions `go_on` is no longer so. Raises Gone, IdleInTransaction,
+        and ProtocolViolation when nothing more can be read."""
         self._ready()
         skipping = False  # after an error in the extended protocol, up to Sync
         while True:
+            self._wait()
             kind, body = self._connection.read(KINDS, MESSAGE_BYTES)
+            self._at_rest = False
             if kind == TERMINATE:
                 return
             if skipping and kind != SYNC:
@@ -78,6 +81,21 @@ class Protocol:
                 if self._session.status == "I" and not go_on():
                     return
 
+    def _wait(self) -> None:
+        """For the client, which may keep a transaction waiting for so long only, and is told of news meanwhile."""
+        session = self._session
+        seconds = session.longest_idle
+        if seconds and not self._connection.wait(seconds):
+            raise IdleInTransaction("terminating connection due to idle-in-transaction timeout")
+        wake = session.mailbox.wake()
+        while self._at_rest and wake is not None and not self._connection.wait(None, wake):
+            self._tell_news()
+            self._connection.flush()
+
+    def _tell_news(self) -> None:
+        for channel, payload in self._session.mailbox.take():
+            self._connection.send(messages.notification(channel, payload))
+
     def _failed(self, exc: Exception) -> None:
         self._session.failed()
         self._connection.send(error_response(exc))
@@ -86,14 +104,16 @@ class Protocol:
     def _ready(self) -> None:
         """The end of an implicit transaction, and of what the client waits for."""
         session = self._session
-        if session.status == "I":
-            session.close_portals(keep_held=True)
+        session.end_implicit()
         now = session.settings.values()
         if now is not self._told:  # every change makes another mapping
             for name in REPORTED:
                 if self._told.get(name) != now[name]:
                     self._connection.send(messages.parameter_status(SETTINGS[name].name, now[name]))
             self._told = now
+        self._at_rest = session.status == "I"
+        if self._at_rest:
+            self._tell_news()
         self._connection.send(messages.ready(session.status))
         self._connection.flush()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -22,10 +22,12 @@ from federation.pgwire.dialect.parameters import bind, parameter_types
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import to_duckdb
 from federation.pgwire.names import resolve, search_path
+from federation.pgwire.notifications import Notifications
 from federation.pgwire.overlay import Overlay, SessionInfo
 from federation.pgwire.session import Session
 from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
+from federation.progress import Freshness
 
 MOST_KEPT = 1000
 _CONSTANT = (exp.Select, exp.Literal, exp.Boolean, exp.Null, exp.Alias, exp.Identifier)
@@ -49,6 +51,8 @@ class Queries:
     def __init__(self, engines: Engines, registry: Registry) -> None:
         self._engines = engines
         self._registry = registry
+        self.notifications = Notifications()
+        engines.at_invalidation(self.notifications.announce)
         self._lock = threading.Lock()
         self._overlay: tuple[Engine, Overlay] | None = None
         self._kept: dict[tuple[str, bool], KeptAnswer] = {}
@@ -77,12 +81,18 @@ class Queries:
         demand = session.demand.options()
 
         def start(engine: Engine, cancel: CancelToken) -> Result:
-            return engine.query(_in_duckdb(engine, session, asked), None, timeout, options=demand, cancel=cancel)
+            snapshots = session.reading(engine)
+            tree = _in_duckdb(engine, session, asked)
+            return engine.query(tree, None, timeout, options=demand, cancel=cancel, snapshots=snapshots)
+
+        def tell(found: Iterable[Freshness]) -> None:
+            session.tell_age(found)
+            session.tell_outside()
 
         run = Run(asked.query.text, session.identity, start, cancel=cancel)
         self._registry.register(run)
         try:
-            return EngineAnswer(run, run.start(self._engines), self._registry.unregister, session.tell_age)
+            return EngineAnswer(run, run.start(self._engines), self._registry.unregister, tell)
         except BaseException as exc:
             run.end(exc if isinstance(exc, Exception) else None)
             self._registry.unregister(run)
@@ -126,8 +136,9 @@ class Queries:
 
     def explain(self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool) -> str:
         with self._engines.lease() as engine:
-            tree = _in_duckdb(engine, session, asked)
-            return engine.explain(tree, analyze=analyze, options=session.demand.options(), cancel=cancel).text()
+            tree, snapshots = _in_duckdb(engine, session, asked), session.reading(engine)
+            options = session.demand.options()
+            return engine.explain(tree, analyze=analyze, options=options, cancel=cancel, snapshots=snapshots).text()
 
     def invalidate(self, name: str) -> None:
         """As Engine.invalidate."""

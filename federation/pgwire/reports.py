@@ -37,5 +37,10 @@ def old_rows(found: Freshness) -> bytes:
     return report(b"N", [("S", severity), ("V", severity), ("C", "01000" if failed else "00000"), ("M", message)])
 
 
+def no_snapshot(name: str) -> bytes:
+    """Of a source, or one of its tables, that was read in a transaction."""
+    return warning("01000", f"{name} has no snapshot that the transaction could keep: it is read as it is")
+
+
 def warning(sqlstate: str, message: str) -> bytes:
     return report(b"N", [("S", "WARNING"), ("V", "WARNING"), ("C", sqlstate), ("M", message)])

@@ -9,21 +9,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from adapters.base import CancelToken
-from adapters.errors import ProgrammingError, QueryCancelled
+from adapters.errors import OperationalError, ProgrammingError, QueryCancelled
 from federation.fetch import start_deadline
-from federation.pgwire.reports import old_rows
+from federation.pgwire.notifications import Mailbox
+from federation.pgwire.reports import no_snapshot, old_rows
 from federation.pgwire.settings import ANY_AGE, Settings, milliseconds
 from federation.pgwire.style import Style
 from federation.progress import Freshness, State
+from federation.snapshots import Snapshots
 from federation.staleness import Demand
 
 if TYPE_CHECKING:
+    from federation.engine import Engine
     from federation.pgwire.portals import Portal
     from federation.pgwire.prepared import Prepared
 
 MOST_PREPARED = 10_000
 SHOWN = {"warning": (State.STALE_ON_ERROR,), "error": ()}  # by client_min_messages
 MOST_PORTALS = 1_000
+ISOLATION = "transaction_isolation"
+WITH_SNAPSHOT = ("repeatable read", "serializable")
 
 
 class TransactionFailed(ProgrammingError, sqlstate="25P02"):
@@ -32,6 +37,10 @@ class TransactionFailed(ProgrammingError, sqlstate="25P02"):
 
 class NoTransaction(ProgrammingError, sqlstate="25P01"):
     """The statement is for transactions, and there is none."""
+
+
+class IdleInTransaction(OperationalError, sqlstate="25P03"):
+    """The client let a transaction wait for longer than `idle_in_transaction_session_timeout`."""
 
 
 class TransactionOpen(ProgrammingError, sqlstate="25001"):
@@ -75,6 +84,10 @@ class Session:
     status: str = "I"  # T in a transaction, E in one that has failed
     prepared: dict[str, Prepared] = field(default_factory=dict)
     portals: dict[str, Portal] = field(default_factory=dict)
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    has_read: bool = False  # in this transaction
+    _snapshots: Snapshots | None = None  # of this transaction, once it has read
+    _told: set[str] = field(default_factory=set)  # what of it is said to have none
     _running: CancelToken | None = None
     _ended: QueryCancelled | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -133,6 +146,11 @@ class Session:
             if each.state in kept:
                 self.tell(old_rows(each))
 
+    @property
+    def longest_idle(self) -> float:
+        """Seconds until a transaction that waits for its client is ended; 0 is never."""
+        return milliseconds(self.settings["idle_in_transaction_session_timeout"]) / 1000 if self.status != "I" else 0.0
+
     def cancel(self) -> None:
         """End what runs, down to the sources. From any thread; nothing happens to a session that waits."""
         self._cancel(QueryCancelled("canceling statement due to user request"))
@@ -160,22 +178,66 @@ class Session:
     # --- transactions -----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        self._end_snapshots()
         self.status = "T"
         self.settings.begin()
+        self.settings.set(ISOLATION, self.settings[f"default_{ISOLATION}"], local=True)
 
     def end(self, *, commit: bool) -> None:
         """Of the transaction; what was declared WITH HOLD stays after a COMMIT."""
+        self.tell_outside()
         self.close_portals(keep_held=commit)
+        self._end_snapshots()
         self.status = "I"
-        if commit:
-            self.settings.commit()
-        else:
-            self.settings.rollback()
+        for kept in (self.settings, self.mailbox):
+            if commit:
+                kept.commit()
+            else:
+                kept.rollback()
+
+    def end_implicit(self) -> None:
+        """Of what no BEGIN has begun, if that is so."""
+        if self.status == "I":
+            self.close_portals(keep_held=True)
+            self._end_snapshots()
+            self.mailbox.commit()
+            default = self.settings[f"default_{ISOLATION}"]
+            if self.settings[ISOLATION] != default:
+                self.settings.set(ISOLATION, default)
 
     def failed(self) -> None:
-        """A statement has failed."""
+        """A statement has failed: without a savepoint to go back to nothing can follow."""
         if self.status == "T":
             self.status = "E"
+        if self.status == "I":
+            self.mailbox.rollback()
+        if self.status == "E" and not self.settings.savepoints()[1:]:
+            self.close_portals(keep_held=True)
+            self._end_snapshots()
+
+    def reading(self, engine: Engine) -> Snapshots | None:
+        """What a query of the session reads from, if not from the sources as they are."""
+        self.has_read = True
+        if self.settings[ISOLATION] not in WITH_SNAPSHOT:
+            return None
+        if self._snapshots is None:
+            self._snapshots = engine.begin()
+        return self._snapshots
+
+    def tell_outside(self) -> None:
+        """A warning, once, for each source or table that has no snapshot and was read all the same."""
+        outside = self._snapshots.outside() if self._snapshots is not None else []
+        for name in outside:
+            if name not in self._told and self.settings["client_min_messages"] != "error":
+                self._told.add(name)
+                self.tell(no_snapshot(name))
+
+    def _end_snapshots(self) -> None:
+        self.has_read = False
+        self._told.clear()
+        snapshots, self._snapshots = self._snapshots, None
+        if snapshots is not None:
+            snapshots.end()
 
     def savepoint_index(self, name: str) -> int:
         """Raises SavepointNotFound."""
@@ -232,6 +294,8 @@ class Session:
 
     def close(self) -> None:
         self.close_portals(keep_held=False)
+        self._end_snapshots()
+        self.mailbox.close()
 
 
 def _nothing() -> None:

@@ -139,7 +139,7 @@ class Statements:
             case said.Reset("all"):
                 session.settings.reset_all()
             case said.Reset(name):
-                session.settings.set(name, None)
+                self._set(name, None, local=False)
             case said.SetTransaction():
                 return transactions.set_transaction(session, parsed)
             case said.Begin():
@@ -168,15 +168,22 @@ class Statements:
                 self._discard(what)
             case said.Invalidate(name):
                 self._queries.invalidate(name)
+            case said.Listen(channel):
+                self._queries.notifications.add(session.mailbox)
+                session.mailbox.listen(channel)
+            case said.Unlisten(channel):
+                session.mailbox.unlisten(channel)
             case said.Notify():
-                raise NotSupportedError("NOTIFY is not supported", hint="nothing here is written, or announced")
+                raise NotSupportedError("NOTIFY is not supported", hint="CALL system.invalidate('name') announces")
         return parsed.tag
 
     def _set(self, name: str, values: Sequence[str] | None, local: bool) -> None:
         if local and self._session.status == "I":
             self._session.tell(warning("25P01", "SET LOCAL can only be used in transaction blocks"))
             return
-        self._session.settings.set(name, None if values is None else text_of(name, values), local=local)
+        value = None if values is None else text_of(name, values)
+        transactions.check_isolation(self._session, name.lower(), value)
+        self._session.settings.set(name, value, local=local)
 
     def _deallocate(self, parsed: said.Deallocate) -> str:
         if parsed.name is None:
@@ -193,6 +200,7 @@ class Statements:
             raise TransactionOpen("DISCARD ALL cannot run inside a transaction block")
         self._session.close_portals(keep_held=False)
         self._session.prepared.clear()
+        self._session.mailbox.unlisten(None)
         self._session.settings.reset_all()
 
 

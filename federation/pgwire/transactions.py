@@ -15,11 +15,11 @@ from federation.pgwire.dialect.statements import (
     SetTransaction,
 )
 from federation.pgwire.reports import warning
-from federation.pgwire.session import NoTransaction, Session
+from federation.pgwire.session import ISOLATION, NoTransaction, Session, TransactionOpen
+from federation.pgwire.settings import SETTINGS
 
 ACTIVE = warning("25001", "there is already a transaction in progress")
 NONE = warning("25P01", "there is no transaction in progress")
-NO_SNAPSHOT = warning("01000", "the statements of a transaction do not share a snapshot here")
 
 
 def begin(session: Session, statement: Begin) -> str:
@@ -44,9 +44,16 @@ def set_transaction(session: Session, statement: SetTransaction) -> str:
 def _set_modes(session: Session, modes: Mapping[str, str | bool], prefix: str, *, local: bool) -> None:
     for mode, value in modes.items():
         text = value if isinstance(value, str) else "on" if value else "off"
-        if text in ("repeatable read", "serializable"):
-            session.tell(NO_SNAPSHOT)
-        session.settings.set(f"{prefix}_{mode}", text, local=local)
+        name = f"{prefix}_{mode}"
+        check_isolation(session, name, text)
+        session.settings.set(name, text, local=local)
+
+
+def check_isolation(session: Session, name: str, value: str | None) -> None:
+    """Raises TransactionOpen for another isolation level of a transaction that has read."""
+    wanted = SETTINGS[ISOLATION].default if value is None else value.strip().lower()
+    if name == ISOLATION and session.has_read and wanted != session.settings[ISOLATION]:
+        raise TransactionOpen("SET TRANSACTION ISOLATION LEVEL must be called before any query")
 
 
 def end(session: Session, statement: Commit | Rollback) -> str:
@@ -57,9 +64,11 @@ def end(session: Session, statement: Commit | Rollback) -> str:
             raise NoTransaction(f"{statement.tag} AND CHAIN can only be used in transaction blocks")
         session.tell(NONE)
         return statement.tag
+    isolation = session.settings[ISOLATION]
     session.end(commit=commit)
     if statement.chain:
         session.begin()
+        session.settings.set(ISOLATION, isolation, local=True)
     return "COMMIT" if commit else "ROLLBACK"
 
 

@@ -38,6 +38,7 @@ from adapters.base import (
     SupportsManyTables,
     SupportsNativeQuery,
     SupportsQuery,
+    SupportsSnapshot,
     SupportsStatistics,
     Table,
     TableName,
@@ -303,6 +304,7 @@ class AdapterConformance:
             (SupportsEstimate, ("estimate",)),
             (SupportsStatistics, ("statistics",)),
             (SupportsManyTables, ("get_tables",)),
+            (SupportsSnapshot, ("reads_snapshots_in_parallel", "take_snapshot")),
         ):
             present = [member for member in members if hasattr(adapter, member)]
             assert present == (list(members) if isinstance(adapter, ability) else [])
