@@ -35,9 +35,9 @@ from federation.containment import BYTES_PER_SECOND, Containment, Found, Judge, 
 from federation.fetch import Fetcher, FetchStats
 from federation.listening import Listener
 from federation.local import LocalSchema
+from federation.planner.fragment_shape import shown
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
 from federation.planner.regions import Asked
-from federation.planner.shape import shown
 from federation.progress import Freshness, State
 from federation.slots import Slots
 from federation.staleness import ANY, Demand

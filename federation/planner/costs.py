@@ -20,8 +20,8 @@ from cache.learned import Learned
 from catalog.model import CatalogTable, Source
 from federation.fetch import FetchStats
 from federation.planner import filters
+from federation.planner.fragment_shape import shape
 from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
-from federation.planner.shape import shape
 
 T = TypeVar("T")
 
