@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,14 @@ TIMES = ["1969-12-31 23:59:59.999999", "1970-01-01", "2024-03-31 01:30:00", "202
 
 
 @pytest.fixture(scope="module")
-def uri(postgres_server: Server) -> str:
+def uri(postgres_server: Server) -> Iterator[str]:
     made = postgres_server.create_database("times")
     values = ", ".join(f"({number}, '{time}+00')" for number, time in enumerate(TIMES))
     run_sql(made, f"CREATE TABLE t (id int, at timestamptz); INSERT INTO t VALUES {values}, (9, NULL);")
     name = made.rpartition("/")[2].partition("?")[0]
     run_sql(made, f"ALTER DATABASE \"{name}\" SET TimeZone = 'America/St_Johns';")
-    return made
+    yield made
+    run_sql(made, f'ALTER DATABASE "{name}" RESET ALL')  # the settings of all databases are in one catalog
 
 
 def test_as_duckdb_has_it(uri: str, tmp_path: Path) -> None:

@@ -59,7 +59,10 @@ class World:
         if self.kind == "pg":
             sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
         else:
-            sql = "SELECT count(*) FROM information_schema.innodb_trx"
+            sql = (
+                "SELECT count(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
+                "ON id = trx_mysql_thread_id WHERE db = database()"
+            )
         return int(run_sql(self.uri, sql))
 
 
@@ -77,7 +80,10 @@ def server(request: pytest.FixtureRequest) -> tuple[str, str]:
     if request.param == "lite":
         return "lite", ""
     found: Server = request.getfixturevalue({"pg": "postgres_server", "my": "mariadb_server"}[request.param])
-    return request.param, found.create_database("snapshots")
+    uri = found.create_database("snapshots")
+    if request.param == "my":
+        run_sql(uri, TABLES + "SELECT sleep(1.1)")  # it knows no more than the second in which a table was made
+    return request.param, uri
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from adapters.duck import Duck
 from adapters.errors import SourceUnavailable
 from federation.engine import Engine
 from federation.warming import Warmer
-from tests.cache.test_history import History, Row, query
+from tests.cache.test_history import REVALIDATE, TTL, History, Row, query
 from tests.cache.world import Clock, engine_of
 from tests.faults.world import source
 
@@ -32,6 +32,7 @@ class Dated:
     that are only `added` have new ids."""
 
     can_fail = True
+    promised = TTL + REVALIDATE
 
     def __init__(self, path: Path, rng: random.Random, *, added: bool) -> None:
         self.section = source("src", "sqlite", path=str(path), cache=POLICY)
