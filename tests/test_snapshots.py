@@ -20,7 +20,7 @@ from adapters.base import CancelToken
 from adapters.errors import QueryCancelled, SnapshotLost
 from federation.engine import Engine
 from federation.snapshots import MOST_PER_SLOT, Snapshots, TooManySnapshots
-from tests.faults.world import catalog_of, end_sessions, fetching, fill_parquet, running, source
+from tests.faults.world import catalog_of, end_sessions, fill_parquet, running, source
 from tests.servers import Server, run_sql
 from tests.waiting import SECONDS, eventually
 
@@ -179,7 +179,7 @@ def test_a_cancel_ends_the_statement_and_not_the_snapshot(world: World) -> None:
     endless = "SELECT sum(a.n + b.n + c.n) FROM s.t a, s.t b, s.t c WHERE a.id + b.id < c.id"
     with world.engine.query(endless, cancel=cancel, snapshots=transaction) as result, ThreadPoolExecutor(1) as pool:
         reading = pool.submit(result.read_all)
-        eventually(lambda: running(world.uri) if world.uri else fetching())
+        eventually(lambda: running(world.uri) if world.uri else any(each.rows for each in result.progress()))
         cancel.cancel()
         with pytest.raises(QueryCancelled):
             reading.result(SECONDS)
