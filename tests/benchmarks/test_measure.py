@@ -15,6 +15,7 @@ from benchmarks.tpch.link import SPEEDS, Link
 from benchmarks.tpch.measure import Place, explain, measure
 from benchmarks.tpch.servers import Servers
 
+pytestmark = pytest.mark.slow
 SCALE = 0.01  # below it, the generator repeats keys
 
 
