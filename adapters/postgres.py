@@ -56,6 +56,9 @@ _TABLES_AT_ONCE = 200
 _ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
 _ADVICE_KEPT, _ADVICE_KEPT_SECONDS = 1000, 60.0  # plans
 _UNBOUNDED = 1 << 30
+# The estimate for many small ranges is high enough for a compilation that takes longer than it saves; and without such
+# scans each range would read the table.
+_IN_PARTS = "SET LOCAL jit = off; SET LOCAL enable_tidscan = on"
 _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
 
 
@@ -266,21 +269,19 @@ class PostgresAdapter:
     ) -> None:
         if snapshot is not None:
             snapshot.begin(session, payload.tables, cancel)
+            if payload.shared is not None:
+                with self._faults.translated(cancel):
+                    session.run(_IN_PARTS)
         elif payload.shared is not None:
             # Not to wait behind someone who waits for the exporter, which waits for this read: no one would see that.
             script = (BEGIN, f"SET TRANSACTION SNAPSHOT {quoted(payload.shared.name(cancel))}")
             with self._faults.translated(cancel):
-                session.run("; ".join([*script, f"{locked(payload.tables)} NOWAIT"]))
+                session.run("; ".join([*script, f"{locked(payload.tables)} NOWAIT", _IN_PARTS]))
         else:
             begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
             checked(session, begin, payload.tables, self._faults, cancel, self.name)
             if payload.native is not None:
                 check_unchanged(session, *payload.native, self._faults, self.name)
-        if payload.shared is not None:
-            # The estimate for many small ranges is high enough for a compilation that takes longer than it saves;
-            # and without such scans each range would read the table.
-            with self._faults.translated(cancel):
-                session.run("SET LOCAL jit = off; SET LOCAL enable_tidscan = on")
 
     def _arrived(self, batch: pa.RecordBatch, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         width = len(fetch.columns)

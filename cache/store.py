@@ -234,8 +234,8 @@ class Store:
             return
         try:
             with self._index.transact():
-                found = self._read(self._index, entry.digest)
-                if found is not None and found.file == entry.file:
+                found = self._still(self._index, entry)
+                if found is not None:
                     renewed = replace(found, renewed=max(found.renewed, asked))
                     self._index.set(_ENTRY + entry.digest, renewed.to_text())
         except FAILURES as exc:
@@ -280,8 +280,7 @@ class Store:
             return
         try:
             with self._index.transact():
-                found = self._read(self._index, entry.digest)
-                if found is not None and found.file == entry.file:
+                if self._still(self._index, entry) is not None:
                     self._forget(self._index, entry)
                     forget_used(self._index, entry.digest)
             self._path(entry.file).unlink(missing_ok=True)
@@ -387,6 +386,11 @@ class Store:
                 entry = self._read(index, key.removeprefix(_ENTRY))
                 if entry is not None:
                     yield entry
+
+    def _still(self, index: Index, entry: Entry) -> Entry | None:
+        """What the entry is now, if no newer one has taken its place."""
+        found = self._read(index, entry.digest)
+        return found if found is not None and found.file == entry.file else None
 
     def _read(self, index: Index, digest: str) -> Entry | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from federation.planner.nodes import Cost, Fragment, RemoteQuery, RuntimeFilter,
 USEFUL = 0.7  # a filter that leaves more of the rows is none
 MEMBERS = 10_000  # keys in a list
 ARRAY_MEMBERS = 500_000  # keys in one literal
+_LITTLE = "it would leave most rows"
 
 
 def apply_filters(fragment: Fragment, found: Sequence[tuple[RuntimeFilter, pa.Array[Any]]]) -> list[str]:
@@ -42,38 +43,40 @@ def apply_filters(fragment: Fragment, found: Sequence[tuple[RuntimeFilter, pa.Ar
     return _restrict(fragment, found)
 
 
+class _NotMade(Exception):
+    """A filter that would not help, or that the source cannot be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """`left` is the share of the rows that the filter leaves, `restrictions` are what it asks for in the form that
+    regions are compared in, None where there is none."""
+
+    query: exp.Query
+    left: float
+    restrictions: Sequence[Predicate | None]
+    text: str
+
+
 def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Array[Any]]]) -> list[str]:
     adapter = fragment.source.adapter
     assert isinstance(adapter, SupportsQuery)
-    query, made, left = fragment.translated.query, [], 1.0
+    query, texts, left = fragment.translated.query, [], 1.0
     restrictions: list[Predicate | None] = []
     for each, keys in found:
-        if each.others:
-            restricted_query, kept, text = _restricted_to_rows(fragment, query, each, keys, left)
-            made.append(text)
-            if restricted_query is not None:
-                query, left = restricted_query, left * kept
-                restrictions.append(None)
-            continue
-        if not comparable(fragment.schema.field(each.column).type, keys.type):
-            made.append(f"not made: {Reason.TYPE_MISMATCH}")
-            continue
-        members = _members(adapter.dialect, keys)
-        kept = _share(each.statistics or ColumnStatistics(), keys, fragment.cost, members=members)
-        if kept > USEFUL:
-            made.append("not made: it would leave most rows")
-            continue
-        values = keys if members else pa.concat_arrays([keys[:1], keys[-1:]])
         try:
-            query = restricted(
-                adapter.dialect, query, fragment.translated.outputs, each.column, values, members=members
+            made = (
+                _by_rows(fragment, query, each, keys, left) if each.others else _by_column(fragment, query, each, keys)
             )
-        except Declined as exc:
-            made.append(f"not made: {exc.reason}")
+        except _NotMade as exc:
+            texts.append(f"not made: {exc}")
             continue
-        left *= kept
-        restrictions += _restrictions(each.column, values, members=members)
-        made.append(f"{len(keys)} keys" if members else f"from {values[0]} to {values[1]}")
+        except Declined as exc:
+            texts.append(f"not made: {exc.reason}")
+            continue
+        query, left = made.query, left * made.left
+        restrictions += made.restrictions
+        texts.append(made.text)
     if query is not fragment.translated.query:
         scan = adapter.plan_query(query, fragment.schema)
         if scan is None:
@@ -85,27 +88,43 @@ def _restrict(fragment: RemoteQuery, found: Sequence[tuple[RuntimeFilter, pa.Arr
         fragment.keys = tuple(known) if len(known) == len(restrictions) else None
     if fragment.cost.rows is not None:
         fragment.expected = replace(fragment.expected, rows=fragment.cost.rows * left)
-    return made
+    return texts
 
 
-def _restricted_to_rows(
-    fragment: RemoteQuery, query: exp.Query, made: RuntimeFilter, keys: Any, left: float
-) -> tuple[exp.Query | None, float, str]:
-    """The query with the keys of several columns together, the share that they leave of what single columns have
-    `left`, and what became of them."""
+def _by_column(fragment: RemoteQuery, query: exp.Query, each: RuntimeFilter, keys: pa.Array[Any]) -> _Made:
+    """Raises _NotMade, Declined."""
+    if not comparable(fragment.schema.field(each.column).type, keys.type):
+        raise _NotMade(Reason.TYPE_MISMATCH)
+    dialect = _dialect(fragment)
+    members = _members(dialect, keys)
+    left = _share(each.statistics or ColumnStatistics(), keys, fragment.cost, members=members)
+    if left > USEFUL:
+        raise _NotMade(_LITTLE)
+    values = keys if members else pa.concat_arrays([keys[:1], keys[-1:]])
+    asked = restricted(dialect, query, fragment.translated.outputs, each.column, values, members=members)
+    text = f"{len(keys)} keys" if members else f"from {values[0]} to {values[1]}"
+    return _Made(asked, left, _restrictions(each.column, values, members=members), text)
+
+
+def _by_rows(fragment: RemoteQuery, query: exp.Query, each: RuntimeFilter, keys: Any, left: float) -> _Made:
+    """By the keys of several columns together, of what those of single columns have `left`. Raises _NotMade,
+    Declined."""
+    dialect = _dialect(fragment)
+    if len(keys) > (ARRAY_MEMBERS if dialect.key_array is not None else MEMBERS):
+        raise _NotMade("too many keys")
+    kept = _share(each.statistics or ColumnStatistics(), keys, fragment.cost, members=True) / left
+    if kept > USEFUL:
+        raise _NotMade(_LITTLE)
+    columns = (each.column, *each.others)
+    values = [keys.field(number) for number in range(len(columns))]
+    asked = restricted_to_rows(dialect, query, fragment.translated.outputs, columns, values)
+    return _Made(asked, kept, [None], f"{len(keys)} keys")
+
+
+def _dialect(fragment: RemoteQuery) -> SourceDialect:
     adapter = fragment.source.adapter
     assert isinstance(adapter, SupportsQuery)
-    members = len(keys) <= (ARRAY_MEMBERS if adapter.dialect.key_array is not None else MEMBERS)
-    kept = _share(made.statistics or ColumnStatistics(), keys, fragment.cost, members=True) / left
-    if not members or kept > USEFUL:
-        return None, 1.0, "not made: it would leave most rows" if members else "not made: too many keys"
-    columns = (made.column, *made.others)
-    try:
-        values = [keys.field(number) for number in range(len(columns))]
-        asked = restricted_to_rows(adapter.dialect, query, fragment.translated.outputs, columns, values)
-    except Declined as exc:
-        return None, 1.0, f"not made: {exc.reason}"
-    return asked, kept, f"{len(keys)} keys"
+    return adapter.dialect
 
 
 def remaining(fragment: Fragment, missing: Sequence[Predicate]) -> Fragment | None:

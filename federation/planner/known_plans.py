@@ -20,11 +20,11 @@ from catalog.model import CatalogTable
 from federation.planner.costs import KEPT_SECONDS
 from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimization, Optimizations
-from federation.planner.statement_shape import Keys, Shape, takes_other_keys, with_keys
+from federation.planner.statement_shape import LookupKeys, Shape, takes_other_keys, with_keys
 
 KEPT = 512
 
-_Key = tuple[str, Keys | None, frozenset[Optimization]]  # None: for any keys
+_Key = tuple[str, LookupKeys | None, frozenset[Optimization]]  # None: for any keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Known:
     tables: Mapping[str, CatalogTable]
     optimizations: Optimizations
     plan: Plan
-    keys: Keys
+    keys: LookupKeys
     until: float
 
 

@@ -28,7 +28,7 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{1,100}")  # nothing that a dialect escapes, p
 _STAND_INS = {False: "0", True: "x"}  # keys themselves, so that equal texts have their keys in the same places
 
 
-Keys = tuple[tuple[str, bool], ...]
+LookupKeys = tuple[tuple[str, bool], ...]
 """As written, and whether it is text."""
 
 
@@ -37,7 +37,7 @@ class Shape:
     """`text` is the query in DuckDB's dialect, with stand-ins for the `keys`."""
 
     text: str
-    keys: Keys = ()
+    keys: LookupKeys = ()
 
 
 def shape_of(query: exp.Query, tables: Mapping[str, CatalogTable]) -> Shape:
@@ -53,7 +53,7 @@ def shape_of(query: exp.Query, tables: Mapping[str, CatalogTable]) -> Shape:
             each.set("this", key)
 
 
-def takes_other_keys(plan: Plan, keys: Keys) -> bool:
+def takes_other_keys(plan: Plan, keys: LookupKeys) -> bool:
     """Whether every key stands in one place of the plan, which is one remote query."""
     if len(plan.fragments) != 1 or plan.sql is not None or len(set(keys)) < len(keys):
         return False
@@ -67,7 +67,7 @@ def takes_other_keys(plan: Plan, keys: Keys) -> bool:
     return True
 
 
-def with_keys(plan: Plan, old: Keys, new: Keys) -> Plan | None:
+def with_keys(plan: Plan, old: LookupKeys, new: LookupKeys) -> Plan | None:
     """The plan for other keys; None where the adapter declines."""
     (fragment,) = plan.fragments
     assert isinstance(fragment, RemoteQuery)

@@ -44,11 +44,6 @@ MORE = [
 ]
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def section(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The source `src` with the table `orders`."""

@@ -21,11 +21,6 @@ SMALL = "SELECT id, name FROM far.small ORDER BY id"
 JOINED = "SELECT s.name, count(*) FROM far.small AS s JOIN near.other AS o ON o.id = s.id GROUP BY s.name ORDER BY 1"
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(params=["postgres_server", "mariadb_server"])
 def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
     server: Server = request.getfixturevalue(request.param)

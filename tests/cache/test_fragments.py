@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,29 +10,12 @@ import pytest
 from adapters.errors import Error
 from federation.engine import Engine
 from tests.adapters.rest_server import TOKEN, RestServer
-from tests.cache.world import Clock, ask, catalog_text, engine_of, people, states
+from tests.cache.world import Clock, ask, catalog_text, engine_of, states
 from tests.corpora.settings import Setting
 from tests.faults.world import source
 from tests.waiting import eventually
 
 ALL = "SELECT id, name FROM crm.people ORDER BY id"
-
-
-@pytest.fixture
-def server() -> Iterator[RestServer]:
-    with RestServer({"/people": people("Ada", "Bo")}) as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(server: RestServer, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
-    with engine_of(tmp_path, clock, catalog_text(server.url, tmp_path / "cache")) as opened:
-        yield opened
 
 
 def rename(server: RestServer, name: str) -> None:

@@ -12,7 +12,7 @@ from adapters.errors import Error, ProgrammingError
 from federation.cli.main import main
 from federation.engine import Engine
 from tests.adapters.rest_server import RestServer
-from tests.cache.world import Clock, ask, catalog_text, engine_of, people, states
+from tests.cache.world import Clock, ask, catalog_text, engine_of, states
 from tests.faults.world import catalog_of
 from tests.pgwire.running import start_face
 
@@ -25,17 +25,6 @@ cache = { tags = ["names"] }
 [views."shown.persons"]
 sql = "SELECT name FROM crm.people"
 """
-
-
-@pytest.fixture
-def server() -> Iterator[RestServer]:
-    with RestServer({"/people": people("Ada", "Bo")}) as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ columns = {{ id = "int64", name = "string" }}
 """
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 # --- conditional requests -----------------------------------------------------------------------------------------
 
 

@@ -21,30 +21,13 @@ from federation.engine import Engine
 from federation.progress import State
 from federation.staleness import Demand
 from tests.adapters.rest_server import RestServer
-from tests.cache.world import Clock, ask, catalog_text, engine_of, people
+from tests.cache.world import Clock, ask, catalog_text
 from tests.faults.world import catalog_of
 from tests.pgwire.running import Postgres, start_face
 
 ALL = "SELECT id, name FROM crm.people ORDER BY id"
 HOUR = 'cache = { ttl = "1h", stale_if_error = "1h" }'
 BRIEF = 'cache = { ttl = "1ms", stale_while_revalidate = "1h" }'
-
-
-@pytest.fixture
-def server() -> Iterator[RestServer]:
-    with RestServer({"/people": people("Ada", "Bo")}) as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(server: RestServer, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
-    with engine_of(tmp_path, clock, catalog_text(server.url, tmp_path / "cache")) as opened:
-        yield opened
 
 
 def age(engine: Engine, clock: Clock, **options: Any) -> tuple[str, float]:

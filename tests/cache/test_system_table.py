@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,13 @@ from federation.cli.main import main
 from federation.engine import Engine
 from tests.adapters.rest_server import TOKEN, RestServer
 from tests.cache.test_store import SCHEMA, keep
-from tests.cache.world import Clock, ask, catalog_text, engine_of, people
+from tests.cache.world import Clock, ask, catalog_text, engine_of
 from tests.faults.world import catalog_of
 from tests.pgwire.running import start_face
 from tests.waiting import eventually
 
 ALL = "SELECT id, name FROM crm.people"
 SHOWN = "SELECT source, columns, rows, state, hits, pinned FROM system.cache"
-
-
-@pytest.fixture
-def server() -> Iterator[RestServer]:
-    with RestServer({"/people": people("Ada", "Bo")}) as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(server: RestServer, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
-    with engine_of(tmp_path, clock, catalog_text(server.url, tmp_path / "cache")) as opened:
-        yield opened
 
 
 def rows(engine: Engine, sql: str = "SELECT * FROM system.cache") -> list[dict[str, Any]]:

@@ -76,11 +76,6 @@ def shop(request: pytest.FixtureRequest) -> Shop:
     return Shop(source("src", request.param, uri=uri, cache=POLICY), lambda script: run_sql(uri, script))
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def journal(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the source is asked from now on: `version` or `rows`."""
     adapter = engine.catalog.sources["src"].adapter

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,13 +73,6 @@ class Dated:
             return read(partition, cancel)
 
         adapter.read = failing  # type: ignore[method-assign]
-
-
-@pytest.fixture
-def duck() -> Iterator[Duck]:
-    made = Duck()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("added", [False, True])

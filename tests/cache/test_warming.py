@@ -134,11 +134,6 @@ class World:
         return found == self.things.rows() and table.num_rows == len(found) and len(self.requests) == asked
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Things]:
     kinds = {
