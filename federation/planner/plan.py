@@ -24,7 +24,8 @@ from federation.planner.stages import Stages
 
 WEIGHED_SECONDS = 0.3  # a plan that takes less is not compared with others
 WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
-WORTH_MOVING = 2.3  # and to move more data
+WORTH_MOVING = 2.3  # and to move much more data
+MUCH_MORE = 2.0  # times the bytes, of which estimates are as rough
 LOCAL_BYTES_PER_SECOND = 1e9
 _HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
 _LESS = (
@@ -82,14 +83,14 @@ def _quickest(
         eager, Context(tables, describer, eager.find(exp.Collate) is not None, statistics=costs.statistics)
     ):
         other = _plan(columns, eager, Fragments(tables, describer, optimizations), costs, weigh=True)
-        if other.seconds is not None and not _quicker(best, other):
+        if other.seconds is not None and not quicker(best, other):
             best, other = other, best
         other.close()
     for less in _LESS:
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )
-        if other.seconds is not None and _quicker(other, best):
+        if other.seconds is not None and quicker(other, best):
             detail = f"{other.seconds:.2f} s rather than {best.seconds:.2f} s"
             other.notes.append(Note(", ".join(sorted(less)), "local", Reason.COST, detail))
             best, other = other, best
@@ -113,12 +114,13 @@ def hash_joined(query: exp.Query) -> bool:
     return True
 
 
-def _quicker(other: Plan, best: Plan) -> bool:
-    """Computing costs the source time that nobody else waits for, while what is moved is moved over a shared wire."""
+def quicker(other: Plan, best: Plan) -> bool:
+    """Whether `other` is worth taking: computing costs the source time that nobody else waits for, while what is moved
+    is moved over a shared wire."""
     assert other.seconds is not None
     assert best.seconds is not None
     local = other.bytes / LOCAL_BYTES_PER_SECOND
-    margin = WORTH_CHANGING if other.bytes <= best.bytes else WORTH_MOVING
+    margin = WORTH_CHANGING if other.bytes <= best.bytes * MUCH_MORE else WORTH_MOVING
     return (other.seconds + local) * margin < best.seconds
 
 

@@ -37,6 +37,7 @@ FORCED: Mapping[str, Mapping[tuple[ModuleType, str], float]] = {
     "alternatives": {
         (plan, "WEIGHED_SECONDS"): 0.0,
         (plan, "WORTH_MOVING"): 1e-9,
+        (plan, "MUCH_MORE"): 1.0,
     },  # of two plans, the one that moves more
 }
 

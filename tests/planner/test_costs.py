@@ -1,4 +1,4 @@
-"""An estimate that fails is unknown, and fails no query."""
+"""Which of two plans is taken. An estimate that fails is unknown, and fails no query."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from adapters.errors import OperationalError
 from adapters.sqlite import SQLiteAdapter
+from catalog.model import Source
 from federation.engine import Engine
+from federation.planner.nodes import Cost, Fragment, Plan
+from federation.planner.plan import quicker
 
 CATALOG = """
 [sources.one]
@@ -50,3 +54,28 @@ def test_statistics_that_fail(
     logged = {each.levelname for each in caplog.records if each.name == "federation.planner.costs"}
     # a source at fault says so when it is read; a fault of ours must be found
     assert logged == {"INFO" if isinstance(failure, OperationalError) else "ERROR"}
+
+
+@pytest.mark.parametrize(
+    ("other", "best", "taken"),
+    [
+        ((1.0, 10e6), (1.4, 10e6), False),  # estimates are not as exact as that
+        ((1.0, 10e6), (1.6, 10e6), True),
+        ((1.0, 19e6), (1.6, 10e6), True),  # about as much to move, as far as one can tell
+        ((1.0, 21e6), (1.6, 10e6), False),
+        ((1.0, 21e6), (2.2, 10e6), False),
+        ((1.0, 21e6), (2.4, 10e6), True),
+        ((1.0, 2e9), (5.0, 0.0), False),  # DuckDB has to compute with it
+    ],
+)
+def test_the_plan_that_is_taken(
+    engine: Engine, other: tuple[float, float], best: tuple[float, float], taken: bool
+) -> None:
+    source = engine.catalog.sources["one"]
+    assert quicker(_plan(source, *other), _plan(source, *best)) is taken
+
+
+def _plan(source: Source, seconds: float, size: float) -> Plan:
+    empty = pa.schema([])
+    fragment = Fragment("f", source, empty, [], (), empty, expected=Cost(1.0, size, seconds))
+    return Plan([], [fragment], [], [], None, [])
