@@ -40,9 +40,9 @@ def main() -> None:
             figures.latencies = latency.measure(here)
         if "memory" in wanted:
             figures.memories = memory.measure(here)
-    print(figures.markdown())
     options.o.parent.mkdir(parents=True, exist_ok=True)
     options.o.write_text(json.dumps(figures.document(), indent=1))
+    print(figures.markdown())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -66,11 +66,15 @@ class Target:
         return f"SELECT {COLUMNS} FROM {self.table}"
 
     def processor_seconds(self) -> float:
-        """That the process and its children have used, those that have ended among them."""
-        children = [each for each in _processes() if _stat(each)[1] == str(self.pid)]
-        own = _stat(self.pid)
-        ticks = sum(map(int, own[11:15]))
-        return (ticks + sum(int(field) for child in children for field in _stat(child)[11:13])) / TICKS
+        """That the process and its children have used, those that have ended among them: what a child has used passes
+        to its parent when it has ended, so that it is looked until none did meanwhile."""
+        while True:
+            of_ended = _stat(self.pid)[13:15]
+            children = [_stat(each) for each in _children(self.pid)]
+            own = _stat(self.pid)
+            if own[13:15] == of_ended:
+                ticks = [*own[11:15], *(each for child in children for each in child[11:13])]
+                return sum(map(int, ticks)) / TICKS
 
     def memory(self) -> int:
         """Bytes that are resident and its own: files that are mapped are not among them."""
@@ -100,8 +104,13 @@ def _stat(pid: int) -> list[str]:
         return ["0"] * 50
 
 
-def _processes() -> list[int]:
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+def _children(pid: int) -> list[int]:
+    """Of all its threads, those that have ended and are not waited for among them."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(each) for each in (thread / "children").read_text().split()]
+    return found
 
 
 @contextmanager

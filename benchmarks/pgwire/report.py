@@ -48,7 +48,7 @@ class Figures:
                 f"{each.rate / 1e6:.2f} M rows/s",
                 f"{each.rate / beside.rate:.2f}{aim}",
                 f"{each.processor:.2f} s / M rows",
-                f"{each.processor / beside.processor:.2f}",
+                f"{each.processor / beside.processor:.2f}" if beside.processor else "",  # less than one tick
             )
 
     def _latencies(self) -> Iterable[Sequence[str]]:
