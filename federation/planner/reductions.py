@@ -107,7 +107,7 @@ class Reducer:
         mine, _ = self.statistics(link.consumer, link.consumer_column)
         values, every = self.statistics(link.producer, link.producer_column)
         rows = producer.rows or 0.0
-        number = min(rows, values.distinct if values.distinct is not None else rows)
+        number = distinct_among(rows, values.distinct, every)
         if mine.distinct is not None:
             left = min(1.0, number / max(mine.distinct, 1.0))
         else:  # as much as is left of what the keys come from
@@ -237,6 +237,14 @@ class Reducer:
 
 
 _NOTHING: tuple[ColumnStatistics, float | None] = (ColumnStatistics(), None)
+
+
+def distinct_among(rows: float, values: float | None, every: float | None) -> float:
+    """How many of a column's `values` are in `rows` of the `every` rows of its table, drawn by chance (S. B. Yao,
+    Approximating block accesses, 1977)."""
+    if values is None or every is None or not 0 < rows < every:
+        return min(rows, values if values is not None else rows)
+    return float(values * (1.0 - (1.0 - rows / every) ** max(1.0, every / max(values, 1.0))))
 
 
 def _best_of_each_column(found: list[Restriction]) -> list[Restriction]:
