@@ -22,9 +22,9 @@ _CONSTANTS = (
 def without_constants(query: exp.Query, dialect: str | None = None) -> str:
     """The query with a `?` in the place of each, and one for all that are members of a list."""
     query = query.copy()
-    for each in query.find_all(exp.In):
-        if all(isinstance(member, _CONSTANTS) for member in each.expressions):
-            each.set("expressions", each.expressions and [exp.Placeholder()])
+    for test in query.find_all(exp.In):
+        if all(isinstance(each, _CONSTANTS) for each in test.expressions):
+            test.set("expressions", test.expressions and [exp.Placeholder()])
     for each in list(query.find_all(*_CONSTANTS)):
         each.replace(exp.Placeholder())
     return query.sql(dialect)
