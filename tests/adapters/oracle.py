@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,9 +21,20 @@ def rows_of(table: pa.Table) -> list[str]:
     return sorted(repr(row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def plain_connection() -> duckdb.DuckDBPyConnection:
+    """A connection to what all tests share, because a database takes 20 ms to open: register there, create nothing.
+    What is registered and set is its own."""
+    return _database().cursor()
+
+
 def filtered(data: pa.Table, predicates: Sequence[Predicate]) -> pa.Table:
     """What plain DuckDB keeps of `data`."""
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.register("data", data)
         types = dict(zip(data.column_names, connection.sql("FROM data").types, strict=True))
         condition: exp.Expr = exp.true()

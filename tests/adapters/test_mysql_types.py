@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 
 from adapters.base import CancelToken, Collation, Predicate, PredicateOp, ScanRequest, TableName
 from adapters.errors import ConversionError, DataError, NumericOutOfRange
 from adapters.mysql import MySQLAdapter
-from tests.adapters.oracle import answer, expected, rows_of
+from tests.adapters.oracle import answer, expected, plain_connection, rows_of
 from tests.servers import Server
 
 _DAY, _TIME, _STAMP = datetime.date, datetime.time, datetime.datetime
@@ -201,7 +200,7 @@ def test_predicates_on_a_type(
 
 
 def _through_duckdb(table: pa.Table) -> list[Any]:
-    connection = duckdb.connect()
+    connection = plain_connection()
     connection.execute("SET TimeZone = 'UTC'")
     connection.register("arrived", table)
     values = connection.sql("SELECT v FROM arrived ORDER BY id").to_arrow_table().column(0).to_pylist()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import duckdb
 import pyarrow as pa
 import pytest
 
 from adapters.base import CancelToken, ScanRequest, TableName
 from adapters.errors import ConversionError
 from adapters.postgres import PostgresAdapter
+from tests.adapters.oracle import plain_connection
 from tests.servers import Server, run_sql
 
 TYPES = """
@@ -246,7 +246,7 @@ def test_a_type_survives(adapter: PostgresAdapter, number: int) -> None:
     assert read.schema.field(name).type == (
         pa.decimal64(type_.precision, type_.scale) if pa.types.is_decimal(type_) and type_.precision <= 18 else type_
     )
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.sql("SET TimeZone = 'UTC'")
         connection.register("read", read)
         rows = connection.sql(f"SELECT n, {name}::varchar, {name} IS NULL FROM read ORDER BY n").fetchall()
@@ -277,7 +277,7 @@ def test_an_array_holds_what_its_elements_are(arrays: PostgresAdapter, number: i
     table = f"t{number}"
     columns = arrays.get_table(TableName("public", table))
     assert columns.column("many").type == pa.list_(columns.column("one").type)
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.register("read", read_all(arrays, "n", "one", "many", table=table))
         rows = connection.sql(
             "SELECT len(many), many = [one, NULL, one], typeof(many) = typeof(one) || '[]' FROM read ORDER BY n"
@@ -310,6 +310,6 @@ def test_a_small_decimal_is_the_buffer_that_came(adapter: PostgresAdapter) -> No
     read = read_all(adapter, "fine", table="misfit0")
     chunk = read.column(0).chunk(0)
     assert chunk.view(pa.int64()).to_pylist()[:1] == [15]
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.register("read", read)
         assert connection.sql("SELECT DISTINCT typeof(fine) FROM read").fetchall() == [("DECIMAL(3,1)",)]

@@ -10,7 +10,6 @@ from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 import sqlglot
@@ -19,7 +18,7 @@ from sqlglot import exp
 from adapters.base import CancelToken, ScanRequest, TableName
 from adapters.errors import ConversionError, DataError, NumericOutOfRange
 from adapters.sqlite import SQLiteAdapter
-from tests.adapters.oracle import read_all
+from tests.adapters.oracle import plain_connection, read_all
 
 D = datetime.date
 T = datetime.time
@@ -179,7 +178,7 @@ def test_what_is_stored_arrives(
     arrived = rows["x"].drop_null().to_pylist()
     wanted = [value if value is not None else found for (_, value), found in zip(cases, arrived, strict=True)]
     assert shown(arrived) == shown(wanted)
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.sql("SET TimeZone = 'UTC'")
         connection.register("rows", rows)
         through = connection.sql("SELECT x FROM rows WHERE x IS NOT NULL").to_arrow_table()["x"].to_pylist()

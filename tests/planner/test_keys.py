@@ -18,7 +18,7 @@ from adapters.errors import ConversionError
 from federation.engine import Engine
 from federation.planner.keys import apply_filters, distinct_keys
 from federation.planner.nodes import Fragment, Keys, RuntimeFilter, TableScan
-from tests.adapters.oracle import read_all
+from tests.adapters.oracle import plain_connection, read_all
 from tests.corpora.layouts import Layout, federated
 from tests.corpora.settings import Setting
 from tests.corpora.tables import CorpusTable, System
@@ -179,7 +179,7 @@ def everything(engine: Engine, sql: str) -> pa.Table:
 
 def kept(data: pa.Table, column: str, keys: pa.Array[Any]) -> Counter[int]:
     """The numbers of the rows that DuckDB's join with the keys keeps."""
-    with duckdb.connect() as connection:
+    with plain_connection() as connection:
         connection.register("data", data)
         connection.register("keys", pa.table({"k": keys}))
         try:
