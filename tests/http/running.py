@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -40,6 +44,15 @@ sql = "SELECT id FROM f.numbers WHERE id % 2 = 0"
 
 def write_sample(folder: Path, more: str = "") -> None:
     """`f.numbers` and `f.small`, and `lite.late`, more than 64 MB of which can be read before it fails."""
+    shutil.copytree(_sample(), folder, dirs_exist_ok=True)
+    (folder / "federation.toml").write_text(CATALOG + more, encoding="utf-8")
+
+
+@functools.cache
+def _sample() -> Path:
+    """The data of `write_sample`, made once for each pytest process."""
+    folder = Path(tempfile.mkdtemp(prefix="federation-sample-"))
+    atexit.register(shutil.rmtree, folder)
     numbers = f"""
         SELECT i::BIGINT AS id, i * 1.5::DOUBLE AS x, 'name ' || i AS name, DATE '2020-01-01' + (i % 1000)::INT AS day,
                (i * 0.01)::DECIMAL(12, 2) AS amount
@@ -53,7 +66,7 @@ def write_sample(folder: Path, more: str = "") -> None:
         lite.execute(f"INSERT INTO late {rows} SELECT i, printf('%0120d', i) FROM r")
         lite.execute("INSERT INTO late VALUES ('not a number', '')")
         lite.commit()
-    (folder / "federation.toml").write_text(CATALOG + more, encoding="utf-8")
+    return folder
 
 
 class Running:
