@@ -23,8 +23,8 @@ def without_constants(query: exp.Query, dialect: str | None = None) -> str:
     """The query with a `?` in the place of each, and one for all that are members of a list."""
     query = query.copy()
     for test in query.find_all(exp.In):
-        if all(isinstance(each, _CONSTANTS) for each in test.expressions):
-            test.set("expressions", test.expressions and [exp.Placeholder()])
+        if test.expressions and all(isinstance(each, _CONSTANTS) for each in test.expressions):
+            test.set("expressions", [exp.Placeholder()])
     for each in list(query.find_all(*_CONSTANTS)):
         each.replace(exp.Placeholder())
     return query.sql(dialect)
