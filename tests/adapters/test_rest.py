@@ -21,6 +21,7 @@ PEOPLE_ROWS = [
     {name: str(value) if isinstance(value, datetime.date) else value for name, value in row.items()}
     for row in PEOPLE.to_pylist()
 ]
+NUMBER_ROWS = NUMBERS.to_pylist()
 PEOPLE_SPEC: dict[str, Any] = {
     "path": "/people",
     "records": "$.items",
@@ -53,7 +54,7 @@ def people(**options: Any) -> Resource:
 class TestRest(AdapterConformance):
     @pytest.fixture
     def server(self) -> Iterator[RestServer]:
-        numbers = Resource(NUMBERS.to_pylist(), key="n", paging="offset", page_size=2000)
+        numbers = Resource(NUMBER_ROWS, key="n", paging="offset", page_size=2000)
         with RestServer({"/people": people(), "/numbers": numbers, "/doomed": people()}) as server:
             yield server
 

@@ -20,10 +20,11 @@ from tests.adapters.sqlite_files import create_numbers, create_people, island, m
 class TestSqlite(AdapterConformance):
     columns = ""
 
-    @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        path = tmp_path / "some 100% odd#name?.db"
-        create_people(path, "people", self.columns)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def path(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("conformance") / "some 100% odd#name?.db"
+        create_people(path, "people", cls.columns)
         create_numbers(path)
         return path
 
@@ -57,9 +58,10 @@ class TestSqliteWithoutRowid(TestSqlite):
 class TestSqliteViews(TestSqlite):
     """Nothing is a scan of a whole table, so that everything runs in a process of its own."""
 
-    @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        path = tmp_path / "views.db"
+    @pytest.fixture(scope="class")
+    @classmethod
+    def path(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("conformance") / "views.db"
         create_people(path, "stored")
         create_numbers(path)
         write(path, "ALTER TABLE numbers RENAME TO counted; CREATE VIEW numbers AS SELECT * FROM counted")

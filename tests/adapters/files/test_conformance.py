@@ -27,18 +27,24 @@ class FilesConformance(AdapterConformance):
     ending: ClassVar[str]
     write: ClassVar[Callable[[pa.Table, Path], None]]
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def filled(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("files")
+        cls.write(PEOPLE, folder / f"people{cls.ending}")
+        cls.write(NUMBERS, folder / f"numbers{cls.ending}")
+        return folder
+
     @pytest.fixture
-    def adapter(self, tmp_path: Path) -> Iterator[FilesAdapter]:
-        type(self).write(PEOPLE, tmp_path / f"people{self.ending}")
-        type(self).write(NUMBERS, tmp_path / f"numbers{self.ending}")
+    def adapter(self, filled: Path) -> Iterator[FilesAdapter]:
         types = {"id": "BIGINT", "score": "DOUBLE", "born": "DATE"}
-        made = FilesAdapter("files", {"path": str(tmp_path / f"*{self.ending}"), "types": types})
+        made = FilesAdapter("files", {"path": str(filled / f"*{self.ending}"), "types": types})
         yield made
         made.close()
 
     @pytest.fixture
-    def vanishing(self, tmp_path: Path) -> tuple[TableName, Callable[[], None]]:
-        path = tmp_path / f"doomed{self.ending}"
+    def vanishing(self, filled: Path) -> tuple[TableName, Callable[[], None]]:
+        path = filled / f"doomed{self.ending}"
         type(self).write(PEOPLE, path)
         return TableName("main", "doomed"), path.unlink
 
