@@ -14,12 +14,12 @@ LATE = 0.1  # seconds that the event loop is never held up
 
 
 @pytest.mark.parametrize(
-    ("clients", "seconds"), [(40, 5.0), pytest.param(200, 60.0, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    ("clients", "seconds"), [(40, 4.0), pytest.param(200, 60.0, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 def test_load(tmp_path: Path, clients: int, seconds: float) -> None:
     write_sample(tmp_path)
     with start_server(tmp_path) as server:
-        asyncio.run(run_load(server, clients, 3.0))
+        asyncio.run(run_load(server, clients, 2.0))
         wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         before = memory(server), descriptors(server)
         late_before, _ = late(server, LATE)
