@@ -33,12 +33,24 @@ _IN_VIEW = "the error is in the view"
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a name stands for. `identifier` is that of a table."""
+
+    parts: Sequence[str]
+    quoted: Sequence[bool]
+    found: CatalogTable | View
+    identifier: str = ""
+
+
 @dataclass
 class Bound:
-    """`tables` maps the identifiers in `query` to what they stand for."""
+    """`tables` maps the identifiers in `query` to what they stand for. `names` are all that were resolved, those in
+    views as well."""
 
     query: exp.Query
     tables: dict[str, CatalogTable] = field(default_factory=dict)
+    names: list[Name] = field(default_factory=list)
 
 
 class Binder:
@@ -54,6 +66,16 @@ class Binder:
         _rename_reserved(query)
         self._bind_tables(bound, query, ())
         return bound
+
+    def holds(self, names: Sequence[Name]) -> bool:
+        """Whether each of them stands for what it did. Raises the catalog's errors."""
+        for each in names:
+            found = self._catalog.resolve(each.parts, each.quoted)
+            if found != each.found:
+                return False
+            if not isinstance(found, View) and self._identify(found) != each.identifier:
+                return False
+        return True
 
     def _bind_tables(self, bound: Bound, query: exp.Query, views: tuple[tuple[str, str], ...]) -> None:
         for lateral in list(query.find_all(exp.Lateral)):
@@ -72,17 +94,20 @@ class Binder:
         if not isinstance(table.this, exp.Identifier):
             return _check_table_function(table)
         parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
+        written = [part.name for part in parts], [bool(part.quoted) for part in parts]
         try:
-            found = self._catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
+            found = self._catalog.resolve(*written)
         except Error as exc:
             # A name inside a view has no position in the caller's statement.
             exc.position = exc.position or (None if views else position_of(parts[0]))
             raise
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts[-1].name, quoted=True))
         if isinstance(found, View):
+            bound.names.append(Name(*written, found))
             table.replace(exp.Subquery(this=self._view(bound, found, views), alias=alias))
             return None
         identifier, found = self._identified(found, parts)
+        bound.names.append(Name(*written, found, identifier))
         bound.tables[identifier] = found
         _put_in(table, identifier, found, alias)
         return None

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFRESHERS = 2
+KEPT = 1024  # fragments of known plans
 MOST_REFRESHES = 32  # that run or wait; what comes beyond is refreshed when it is asked for again
 #: makes the fetcher of a planned fragment
 MakeFetcher = Callable[[CancelToken, Recording | None], Fetcher]
@@ -78,6 +80,27 @@ class Wanted:
     def region(self) -> Region | None:
         asked = self.asked() if self.known else None
         return asked.own if asked is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """What of a Wanted follows from the fragment alone."""
+
+    fragment: Fragment
+    allows: CachePolicy
+    key: FragmentKey
+    tables: tuple[str, ...]
+    queries: tuple[VersionQuery, ...]
+
+    def is_of(self, other: Fragment) -> bool:
+        """Whether it is the same fragment, in whichever run of its plan."""
+        mine = self.fragment
+        same = mine.scan is other.scan and mine.wanted is other.wanted and mine.tables is other.tables
+        return same and mine.source is other.source and _request(mine) is _request(other)
+
+
+def _request(fragment: Fragment) -> object:
+    return fragment.asked if isinstance(fragment, RemoteQuery) else getattr(fragment, "request", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +145,7 @@ class FragmentCache:
         self._credentials = credentials
         self.principals = {name: principal(name, each) for name, each in credentials.items()}
         self._refreshing: set[str] = set()
+        self._known: OrderedDict[int, _Filed] = OrderedDict()  # by the ids of their scans
         self._workers: ThreadPoolExecutor | None = None
         self._closing = CancelToken()
 
@@ -149,25 +173,25 @@ class FragmentCache:
 
     def wanted(self, fragment: Fragment, demand: Demand) -> Wanted | None:
         """None for what the catalog, or the query, does not want to be cached."""
-        allows = strictest([table.cache for table in fragment.tables])
-        if allows is None or demand.no_cache or fragment.scan is None or not fragment.scan.partitions:
+        scan = fragment.scan
+        if demand.no_cache or scan is None or not scan.partitions:
             return None  # what no key can match is not read at all
+        filed = self._filed(fragment, scan)
+        if filed is None:
+            return None
         limit = demand.max_staleness
-        policy = allows if limit is None else within(allows, limit)
-        names = {each.full_name for each in fragment.tables}
-        key, scan = self._key(fragment), fragment.scan
         return Wanted(
             source=fragment.source,
             scan=scan,
-            key=key,
-            policy=policy,
-            allows=allows,
+            key=filed.key,
+            policy=filed.allows if limit is None else within(filed.allows, limit),
+            allows=filed.allows,
             limit=limit,
-            tables=tuple(sorted(names)),
+            tables=filed.tables,
             asked=cache(lambda: self.containment.asked(fragment)),  # where nothing fresh was found by the same words
             known=fragment.keys is not None,
             statement=partial(shown, fragment),
-            queries=version_queries(fragment.tables, key.place),
+            queries=filed.queries,
             current=cache(lambda: self._current(scan)),
         )
 
@@ -377,6 +401,26 @@ class FragmentCache:
                 self._refreshing.discard(wanted.key.digest)
 
     # --- keys ---------------------------------------------------------------------------------------------------
+
+    def _filed(self, fragment: Fragment, scan: Scan) -> _Filed | None:
+        """None for what the catalog does not want to be cached. A known plan has its scan again and again."""
+        with self._lock:
+            known = self._known.get(id(scan))
+            if known is not None and known.is_of(fragment):
+                self._known.move_to_end(id(scan))
+                return known
+        allows = strictest([table.cache for table in fragment.tables])
+        if allows is None:
+            return None
+        key = self._key(fragment)
+        tables = tuple(sorted({each.full_name for each in fragment.tables}))
+        filed = _Filed(fragment, allows, key, tables, version_queries(fragment.tables, key.place))
+        if scan.reusable:
+            with self._lock:
+                self._known[id(scan)] = filed
+                while len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+        return filed
 
     def _key(self, fragment: Fragment) -> FragmentKey:
         if isinstance(fragment, TableScan):

@@ -32,6 +32,7 @@ from federation.caching import FragmentCache
 from federation.execute import Execution
 from federation.fetch import Fetcher, start_deadline
 from federation.invalidation import Target, called, find_target
+from federation.known_statements import KnownStatements, count_parameters
 from federation.local import LocalSchema
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
@@ -147,6 +148,7 @@ class Engine:
         self._known_plans = KnownPlans()
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
         self._binder = Binder(catalog, self._local.identify)
+        self._known_statements = KnownStatements(self._binder.holds)
 
     @classmethod
     def open(cls, path: str | Path) -> Engine:
@@ -355,13 +357,23 @@ class Engine:
 
     def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations, *, anew: bool) -> Planned:
         """A plan that is made `anew` has the notes of this very statement."""
-        bound = self._binder.bind(_read(sql, params))
-        shape = shape_of(bound.query, bound.tables)
+        known = None if anew else self._known_statements.get(sql, params)
+        plan = self._known_plans.get(*known, optimizations) if known is not None else None
+        if known is not None and plan is not None:
+            return self._noted(plan, known[1])
+        query = _read(sql, params)
+        placeholders = count_parameters(query)
+        bound = self._binder.bind(query)
+        shape = shape_of(query, bound.tables)
+        self._known_statements.keep(sql, params, bound, shape, placeholders)
         plan = None if anew else self._known_plans.get(shape, bound.tables, optimizations)
         if plan is None:
-            plan = self._made_plan(bound, shape, self._typed(bound, to_sql(bound.query)), optimizations)
+            plan = self._made_plan(bound, shape, self._typed(bound, to_sql(query)), optimizations)
+        return self._noted(plan, bound.tables)
+
+    def _noted(self, plan: Plan, tables: Mapping[str, CatalogTable]) -> Planned:
         plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
-        return Planned(plan, self._local.arrow_schema(plan.columns), bound.tables)
+        return Planned(plan, self._local.arrow_schema(plan.columns), tables)
 
     def _made_plan(
         self, bound: Bound, shape: Shape, columns: Sequence[tuple[str, str]], optimizations: Optimizations

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from adapters.base import SupportsLocalScan
+from adapters.base import Adapter, SupportsLocalScan
 from adapters.duck import Duck
 from adapters.errors import NotSupportedError
 from catalog.model import CatalogTable
@@ -23,6 +23,7 @@ class LocalSchema:
         self._duck = duck
         self._lock = threading.Lock()
         self._identifiers: dict[object, str] = {}
+        self._read_here: dict[Adapter, SupportsLocalScan | None] = {}  # for isinstance takes long to find out
         self.describe = lru_cache(1024)(duck.describe)
         self._evaluate = lru_cache(1024)(self._evaluated)
         self._arrow = lru_cache(256)(lambda type_: duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
@@ -30,7 +31,10 @@ class LocalSchema:
     def identify(self, table: CatalogTable) -> str:
         """The table's identifier in DuckDB; it is made at the first call."""
         adapter = table.source.adapter
-        sql = adapter.local_sql(table.table.name) if isinstance(adapter, SupportsLocalScan) else None
+        if adapter not in self._read_here:
+            self._read_here[adapter] = adapter if isinstance(adapter, SupportsLocalScan) else None
+        local = self._read_here[adapter]
+        sql = local.local_sql(table.table.name) if local is not None else None
         key = (table.source.name, table.table.name, table.table.columns, sql)
         with self._lock:
             identifier = self._identifiers.get(key)

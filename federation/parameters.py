@@ -17,6 +17,7 @@ from adapters.errors import ProgrammingError, UndefinedParameter
 from adapters.sql.scan import literal
 
 _NUMBER = re.compile(r"-?([0-9]+)\.([0-9]+)")
+PARAMETER = "parameter"  # in the metadata of a value: the name of its placeholder
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 
 
@@ -31,7 +32,7 @@ class Typed:
 def substitute(query: exp.Query, parameters: Parameters) -> exp.Query:
     """The query with its placeholders replaced. Raises UndefinedParameter; a value too many is an error as well."""
     placeholders = list(query.find_all(exp.Placeholder, exp.Parameter))
-    named = parameters if isinstance(parameters, Mapping) else {str(i + 1): v for i, v in enumerate(parameters or ())}
+    named = by_name(parameters)
     used = set()
     for placeholder in placeholders:
         name = placeholder.name
@@ -39,10 +40,17 @@ def substitute(query: exp.Query, parameters: Parameters) -> exp.Query:
             known = ", ".join(f"${each}" for each in named) or "none"
             raise UndefinedParameter(f"the parameter ${name} has no value", hint=f"given: {known}")
         used.add(name)
-        placeholder.replace(value_literal(named[name]))
+        made = value_literal(named[name])
+        made.meta[PARAMETER] = name
+        placeholder.replace(made)
     if not isinstance(parameters, Mapping) and len(used) < len(named):
         raise ProgrammingError(f"{len(named)} parameters were given, the statement takes {len(used)}")
     return query
+
+
+def by_name(parameters: Parameters) -> Mapping[str, Any]:
+    """The values by the names of their placeholders, which are numbers from 1 for a sequence."""
+    return parameters if isinstance(parameters, Mapping) else {str(i + 1): v for i, v in enumerate(parameters or ())}
 
 
 def value_literal(value: Any) -> exp.Expr:

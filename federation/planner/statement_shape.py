@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -19,6 +20,7 @@ from sqlglot import exp
 from adapters.base import SupportsQuery
 from catalog.model import CatalogTable
 from federation.native import is_native
+from federation.parameters import PARAMETER
 from federation.planner import filters
 from federation.planner.fragments import to_sql
 from federation.planner.nodes import Plan, RemoteQuery
@@ -34,20 +36,30 @@ LookupKeys = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`text` is the query in DuckDB's dialect, with stand-ins for the `keys`."""
+    """`text` is the query in DuckDB's dialect, with stand-ins for the `keys`. `parameters` names the placeholders that
+    they were put in for, None where the statement has the key itself."""
 
     text: str
     keys: LookupKeys = ()
+    parameters: tuple[str | None, ...] = field(default=(), compare=False)
+
+
+def key_of(value: Any) -> tuple[str, bool] | None:
+    """A parameter as the key that it is where it is looked up; None for one that is never such a key."""
+    if type(value) is int and _INTEGER.fullmatch(str(value)):
+        return str(value), False
+    return (value, True) if type(value) is str and _WORD.fullmatch(value) else None
 
 
 def shape_of(query: exp.Query, tables: Mapping[str, CatalogTable]) -> Shape:
     """Of a bound query, in which `tables` have identifiers. A query without keys is a shape of its own."""
     literals = _keys(query, tables)
     found = tuple((each.this, each.is_string) for each in literals)
+    parameters = tuple(each.meta.get(PARAMETER) for each in literals)
     for each, (_, is_text) in zip(literals, found, strict=True):
         each.set("this", _STAND_INS[is_text])
     try:
-        return Shape(to_sql(query), found)
+        return Shape(to_sql(query), found, parameters)
     finally:
         for each, (key, _) in zip(literals, found, strict=True):
             each.set("this", key)
