@@ -12,7 +12,7 @@ from federation.planner.rewrites import RULES, Rule
 from tests.planner.rewriting import TABLES, Bench
 
 SEED = 7
-QUERIES = 300
+QUERIES = 200
 QUERIES_SLOW = 5_000
 
 _LITERALS = {
