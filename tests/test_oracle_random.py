@@ -11,8 +11,8 @@ from tests.corpora.random_data import LAYOUTS, tables
 from tests.corpora.random_sql import SEED, check, indexes_of
 from tests.servers import Server
 
-QUERIES = 2_100
-QUERIES_SLOW = 30_000
+QUERIES = 1_050
+QUERIES_SLOW = 31_050
 SHOWN = 3
 
 
