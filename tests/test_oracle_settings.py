@@ -23,6 +23,8 @@ PER_QUERY = 4  # settings for each query
 SHOWN = 3
 #: TPC-H's queries with joins over several tables, and with subqueries of every kind
 QUICK = ("q05", "q17", "q20", "q21")
+#: where everything is at one source there is less to force: one such layout is enough but for the long run
+LONG = ("all-mariadb", "all-sqlite")
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
@@ -67,7 +69,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusTable]:
     return tpch.tables(folder)
 
 
-@pytest.fixture(scope="module", params=tpch.LAYOUTS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in tpch.LAYOUTS],
+)
 def warehouse(
     request: pytest.FixtureRequest,
     corpus: list[CorpusTable],
