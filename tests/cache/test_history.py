@@ -227,7 +227,7 @@ def postgres_things(postgres_server: Server) -> Iterator[PostgresThings]:
     made.close()
 
 
-SEEDS = [*range(1, 3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -235,7 +235,7 @@ def test_every_answer_was_true_at_sqlite(seed: int, tmp_path: Path, sqlite_thing
     assert run(random.Random(f"history {seed}"), tmp_path, sqlite_things, duck) > 0  # or containment was not tried
 
 
-@pytest.mark.parametrize("seed", SEEDS[1:])
+@pytest.mark.parametrize("seed", [2, *SEEDS[2:]])
 def test_every_answer_was_true_at_postgres(
     seed: int, tmp_path: Path, postgres_things: PostgresThings, duck: Duck
 ) -> None:

@@ -13,8 +13,8 @@ from tests.corpora.random_sql import SEED, check, indexes_of
 from tests.corpora.settings import OFF, ON, Setting
 from tests.servers import Server
 
-QUERIES = 105
-QUERIES_SLOW = 20_000
+QUERIES = 70
+QUERIES_SLOW = 20_035
 SHOWN = 3
 SETTINGS = (ON, ON, OFF, Setting(force="members"), Setting(force="members"), OFF)
 

@@ -26,9 +26,10 @@ ROOT = Path(__file__).parents[2]
 ALL = "SELECT id, name FROM crm.people ORDER BY id"
 NAMES = [f"n{number}" for number in range(1, 41)]
 HOUR = 'cache = { ttl = "1h" }'
-SETTINGS = pytest.mark.parametrize(
-    "settings", ["", f'cache_encryption_key = "{os.urandom(32).hex()}"'], ids=["plain", "encrypted"]
-)
+PLAIN = pytest.param("", id="plain")
+KEY = f'cache_encryption_key = "{os.urandom(32).hex()}"'
+SETTINGS = pytest.mark.parametrize("settings", [PLAIN, pytest.param(KEY, id="encrypted")])
+BRIEFLY = pytest.mark.parametrize("settings", [PLAIN, pytest.param(KEY, id="encrypted", marks=pytest.mark.slow)])
 
 
 class Asker:
@@ -84,7 +85,7 @@ def test_a_source_is_asked_once_by_many_processes(server: RestServer, tmp_path: 
     assert left(tmp_path / "cache") == []
 
 
-@SETTINGS
+@BRIEFLY
 def test_processes_that_are_killed_leave_nothing_that_lasts(server: RestServer, tmp_path: Path, settings: str) -> None:
     text = catalog_text(server.url, tmp_path / "cache", policy=HOUR, settings=settings)
     catalog = catalog_of(tmp_path, text)
