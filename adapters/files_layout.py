@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,13 +110,15 @@ def expand(pattern: str) -> list[Path]:
         found = root.iterdir()
     else:
         return [root] if root.is_file() else []
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    return sorted(
+        (path for path in found if path.is_file() and not path.name.startswith(".")), key=lambda each: each.parts
+    )
 
 
 def found_tables(settings: Declared) -> dict[str, FileTable]:
     """The tables that patterns give. Two files of one stem go by their whole names, both of them."""
     tables: dict[str, FileTable] = {}
-    loose: list[Path] = []
+    loose: dict[Path, str] = {}  # with their stems
     for pattern in settings.patterns:
         root, files = root_of(pattern), expand(pattern)
         if files != [Path(pattern)]:  # a file that is named is a table, whatever its ending
@@ -125,10 +128,10 @@ def found_tables(settings: Declared) -> dict[str, FileTable]:
             merged = (*tables[root.name].files, *files) if root.name in tables else files
             tables[root.name] = FileTable(root.name, tuple(sorted(set(merged))), settings, keys)
         else:
-            loose += [path for path in files if path not in loose]
-    stems = [stem_of(path) for path in loose]
-    for path, stem in zip(loose, stems, strict=True):
-        name = stem if stems.count(stem) == 1 and stem not in tables else path.name
+            loose |= {path: stem_of(path) for path in files}
+    alike = Counter(loose.values())
+    for path, stem in loose.items():
+        name = stem if alike[stem] == 1 and stem not in tables else path.name
         tables[name] = FileTable(name, (path,), settings)
     return tables
 
@@ -141,7 +144,7 @@ def declared_table(name: str, settings: Declared) -> FileTable:
 
 def _keys(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
     """The names of the `key=value` directories below `root`; a file that lacks one would lose its place silently."""
-    found = {tuple(_keys_of(root, path)) for path in files}
+    found = {tuple(_keys_of(root, directory)) for directory in {path.parent for path in files}}
     if len(found) > 1:
         raise CatalogError(
             f'the files below "{root}" do not lie in the same key=value directories',
@@ -150,6 +153,6 @@ def _keys(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
     return found.pop() if found else ()
 
 
-def _keys_of(root: Path, path: Path) -> list[str]:
-    parts = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
+def _keys_of(root: Path, directory: Path) -> list[str]:
+    parts = directory.relative_to(root).parts if directory.is_relative_to(root) else ()
     return [part.partition("=")[0] for part in parts if _HIVE.fullmatch(part)]

@@ -28,6 +28,7 @@ from adapters.errors import (
     TableNotFound,
 )
 from adapters.pool import Pool
+from adapters.postgres_distinct import distinct_first
 from adapters.postgres_errors import Faults
 from adapters.postgres_native import check_unchanged, native_columns
 from adapters.postgres_packed import is_empty
@@ -153,7 +154,7 @@ class PostgresAdapter:
     def plan_query(self, query: exp.Query, schema: pa.Schema) -> Scan | None:
         names = dict.fromkeys(name for _, name in tables_of(query, self.default_schema))
         tables = tuple(self._known(name) for name in names)
-        query = with_stand_ins(query.copy(), self._known, self.default_schema)
+        query = self._written(query)
         parts = split(query, tables[0].pages if len(tables) == 1 else None)
         if parts and query.args.get("where") and self._uses_index(query):
             parts = []
@@ -201,8 +202,11 @@ class PostgresAdapter:
         return notifications(with_timeout(self._uri), channel, cancel, self.name)
 
     def estimate(self, query: exp.Query) -> Estimate:
-        query = with_stand_ins(query.copy(), self._known, self.default_schema)
-        return parse_estimate(self._explained(query))
+        return parse_estimate(self._explained(self._written(query)))
+
+    def _written(self, query: exp.Query) -> exp.Query:
+        """The query as PostgreSQL is asked."""
+        return distinct_first(with_stand_ins(query.copy(), self._known, self.default_schema))
 
     def _uses_index(self, query: exp.Query) -> bool:
         """Whether PostgreSQL means to look rows up by an index, which ranges of pages would keep it from."""

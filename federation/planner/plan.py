@@ -22,7 +22,7 @@ from federation.planner.runtime_filters import RuntimeFilterPlacer
 from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
 
-WEIGHED_SECONDS = 0.3  # a plan that takes less is not compared with others
+WEIGHED_SECONDS = 0.5  # a plan that takes less is not compared with others: their estimates take time, too
 WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
 WORTH_MOVING = 2.3  # and to move much more data
 MUCH_MORE = 2.0  # times the bytes, of which estimates are as rough
