@@ -31,8 +31,11 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
 
 ROWS_PER_BATCH = 16_384  # more take no less time, and come later
-# How much a streaming result may hold back before its first batch comes: 10 MB unless said, 0.8 s of a slow query.
-STREAMING = {"streaming_buffer_size": "100KB", "max_streaming_buffer_size": "100KB"}
+# How much of a result DuckDB may make before it is asked for. Over readers little, or the first batch would wait for
+# others behind it: with 10 MB, 0.8 s of a slow source. Over files enough for a row group in each thread: with less only
+# one thread works, for the rows come in the order of the file.
+AHEAD_OF_READERS, AHEAD_OF_FILES = "100KB", "32MB"
+AHEAD = "streaming_buffer_size"
 INTERRUPT_EVERY = 0.05
 IDLE_CURSORS = 32
 EXPLAIN = "EXPLAIN "
@@ -190,7 +193,7 @@ class Duck:
     ) -> None:
         self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
         self._lock = threading.Lock()
-        self._idle: deque[Cursor] = deque(maxlen=IDLE_CURSORS)
+        self._idle = {ahead: deque[Cursor](maxlen=IDLE_CURSORS) for ahead in (AHEAD_OF_READERS, AHEAD_OF_FILES)}
         try:
             self._connection = duckdb.connect(
                 ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
@@ -200,11 +203,10 @@ class Duck:
             shutil.rmtree(self.spill_folder, ignore_errors=True)
             raise
 
-    def cursor(self) -> Cursor:
+    def cursor(self, ahead: str = AHEAD_OF_READERS) -> Cursor:
         """A connection of its own to the shared database; one open result each."""
         cursor = self._connection.cursor()
-        for name, value in STREAMING.items():  # DuckDB has them per connection only
-            cursor.execute(f"SET {name} = '{value}'").fetchall()
+        cursor.execute(f"SET {AHEAD} = '{ahead}'").fetchall()  # which DuckDB has per connection only
         return cursor
 
     def describe(self, sql: str, cursor: Cursor | None = None) -> tuple[tuple[str, str], ...]:
@@ -268,11 +270,15 @@ class Duck:
     def query(self, sql: str, registered: Registered | None = None, cancel: CancelToken | None = None) -> Rows:
         """`run` on a cursor of its own. The cursor of a result that was read to its end serves the next query: making
         one takes as long as a short query does."""
+        given = registered or {}
+        over_readers = any(isinstance(each, pa.RecordBatchReader) for each in given.values())
+        ahead = AHEAD_OF_READERS if over_readers else AHEAD_OF_FILES
+        idle = self._idle[ahead]
         try:
-            cursor = self._idle.pop()
+            cursor = idle.pop()
         except IndexError:
-            cursor = self.cursor()
-        return self.run(cursor, sql, registered or {}, cancel, self._idle.append)
+            cursor = self.cursor(ahead)
+        return self.run(cursor, sql, given, cancel, idle.append)
 
     def run(
         self,
@@ -308,7 +314,8 @@ class Duck:
 
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
-        self._idle.clear()
+        for each in self._idle.values():
+            each.clear()
         self._connection.close()
         shutil.rmtree(self.spill_folder, ignore_errors=True)
 
@@ -343,7 +350,7 @@ def _lock_down(connection: Cursor, paths: Sequence[str]) -> None:
         ("python_enable_replacements", False),
         ("allowed_directories", directories),
         ("allowed_paths", files),
-        ("allowed_configs", list(STREAMING)),
+        ("allowed_configs", [AHEAD]),
         ("enable_external_access", False),
         ("lock_configuration", True),
     ):

@@ -95,6 +95,8 @@ def _wanted_field(raw: Any) -> Any:
 
 def put_right(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch in the types of `wanted_schema`; a column that is right already is not copied."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
     columns = []
     for array, field in zip(batch.columns, schema, strict=True):
         try:

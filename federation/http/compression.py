@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import pyarrow as pa
@@ -14,16 +14,16 @@ GZIP_WINDOW = 31
 
 
 class Coding(Protocol):
-    def take(self, data: bytes) -> bytes:
-        """What can be sent of it by now: all of it."""
+    def take(self, buffers: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
+        """What can be sent of them by now: all of it."""
 
     def end(self) -> bytes:
         """The end of the coded stream. A failed answer goes without it."""
 
 
 class _Identity:
-    def take(self, data: bytes) -> bytes:
-        return data
+    def take(self, buffers: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
+        return buffers
 
     def end(self) -> bytes:
         return b""
@@ -33,8 +33,8 @@ class _Gzip:
     def __init__(self) -> None:
         self._stream = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WINDOW)
 
-    def take(self, data: bytes) -> bytes:
-        return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+    def take(self, buffers: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
+        return [*map(self._stream.compress, buffers), self._stream.flush(zlib.Z_SYNC_FLUSH)]
 
     def end(self) -> bytes:
         return self._stream.flush()
@@ -45,10 +45,11 @@ class _Zstd:
         self._out = _Bytes()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(cast(Any, self._out), "w"), "zstd")
 
-    def take(self, data: bytes) -> bytes:
-        self._stream.write(data)
+    def take(self, buffers: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
+        for each in buffers:
+            self._stream.write(each)
         self._stream.flush()
-        return self._out.take()
+        return [self._out.take()]
 
     def end(self) -> bytes:
         self._stream.close()

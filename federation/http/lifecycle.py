@@ -16,6 +16,7 @@ from federation.http.app import create_app
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
 from federation.http.errors import NotAuthenticated
+from federation.http.protocol import Protocol
 from federation.http.server import Server
 from federation.http.state import State
 from federation.http.tokens import Tokens
@@ -44,6 +45,7 @@ def serve(config: ServerConfig) -> None:
         timeout_graceful_shutdown=math.ceil(config.drain),
         server_header=False,
         access_log=False,
+        http=Protocol,
         ws="none",
     )
     try:

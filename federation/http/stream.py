@@ -23,6 +23,7 @@ from federation.http.disconnect import watch
 from federation.http.engines import Engines
 from federation.http.formats import About, Format
 from federation.http.problems import FRESHNESS, QUERY_ID, HttpProblem
+from federation.http.protocol import write_part
 from federation.http.queries import Queries
 from federation.http.run import Run
 from federation.http.workers import Workers
@@ -84,7 +85,7 @@ async def respond(stream: Stream, form: Format, coding: str, headers: Callable[[
         all_headers["Content-Encoding"] = coding
     if first.last:
         stream.close(None)
-        return Response(first.data, headers=all_headers)
+        return Response(b"".join(first.buffers), headers=all_headers)
     return _StreamedResponse(stream, first, all_headers)
 
 
@@ -143,7 +144,9 @@ class _StreamedResponse(Response):
             while not self._stream.gone:
                 if not chunk.last:
                     self._stream.ask()
-                await send({"type": "http.response.body", "body": chunk.data, "more_body": not chunk.last})
+                if any(chunk.buffers):
+                    write_part(scope, chunk.buffers)
+                await send({"type": "http.response.body", "body": b"", "more_body": not chunk.last})
                 if chunk.last:
                     failure = None
                     return
