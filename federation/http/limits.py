@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from federation.http.problems import HttpProblem, problem_response
 
 M = TypeVar("M", bound=BaseModel)
+HEARD_OUT = 32  # times the size of a body that is taken: a client that is still sending may not see why it is refused
 
 
 async def json_body(request: Request) -> None:
@@ -71,10 +72,11 @@ class WholeBody:
         await self._app(scope, replay, send)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
-        """Raises HttpProblem. The rest of what was refused is not read: the connection cannot be used again."""
+        """Raises HttpProblem. The rest of what was refused may not be read: the connection cannot be used again."""
         closing = {"Connection": "close"}
-        if int(headers.get("content-length", "0")) > self._most:
-            raise HttpProblem(413, f"the body has more than {self._most} bytes", headers=closing)
+        too_large = HttpProblem(413, f"the body has more than {self._most} bytes", headers=closing)
+        if int(headers.get("content-length", "0")) > self._most * HEARD_OUT:
+            raise too_large
         parts: list[bytes] = []
         size = 0
         try:
@@ -83,11 +85,13 @@ class WholeBody:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise HttpProblem(400, "the client went away before the body was whole")
-                    parts.append(message["body"])
-                    size += len(parts[-1])
-                    if size > self._most:
-                        raise HttpProblem(413, f"the body has more than {self._most} bytes", headers=closing)
-                    if not message.get("more_body", False):
+                    size += len(message["body"])
+                    if size <= self._most:
+                        parts.append(message["body"])
+                    more = message.get("more_body", False)
+                    if size > self._most * (HEARD_OUT if more else 1):
+                        raise too_large
+                    if not more:
                         return b"".join(parts)
         except TimeoutError:
             raise HttpProblem(408, f"the body was not whole after {self._seconds:g} s", headers=closing) from None

@@ -233,6 +233,12 @@ def test_answers_of_other_kinds(rows: Rows, answer: Answer, kind: type[federatio
 
 
 @both
+def test_a_statement_that_is_too_large(server: Running, rows: Rows) -> None:
+    with pytest.raises(federation.ProgrammingError, match="the body has more than 2097152 bytes"):
+        rows(server.url, "SELECT 1 -- " + "x" * (16 << 20))
+
+
+@both
 def test_a_failure_in_the_middle_is_the_one_of_the_source(server: Running, rows: Rows) -> None:
     with pytest.raises(federation.DataError) as caught:
         rows(server.url, LATE)

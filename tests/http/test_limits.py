@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from federation.http.limits import WholeBody
+from federation.http.limits import HEARD_OUT, WholeBody
 
 Message = dict[str, Any]
 
@@ -49,6 +49,9 @@ def piece(body: bytes, more: bool = True) -> Message:
         ([(0, piece(b"12345")), (0, piece(b"67890", more=False))], 200),
         ([(0, piece(b"", more=False))], 200),
         ([(0, piece(b"12345")), (0, piece(b"678901", more=False))], 413),
+        ([(0, piece(b"1234567890")), (0.1, piece(b"1")), (0.1, piece(b"2", more=False))], 413),
+        ([(0, piece(b"x" * 10 * HEARD_OUT)), (0, piece(b"1"))], 413),
+        ([(0, piece(b"12345678901")), (60, piece(b"2", more=False))], 408),
         ([(0, piece(b"1")), (60, piece(b"2", more=False))], 408),
         ([(60, piece(b"1", more=False))], 408),
         ([(0, piece(b"1")), (0, {"type": "http.disconnect"})], 400),
@@ -65,5 +68,5 @@ def test_a_body_that_trickles_does_not_win_time() -> None:
     assert asyncio.run(ask(trickle))[0] == 408
 
 
-def test_a_length_that_is_too_large_is_refused_before_anything_comes() -> None:
-    assert asyncio.run(ask([], [(b"content-length", b"11")]))[0] == 413
+def test_a_length_that_is_far_too_large_is_refused_before_anything_comes() -> None:
+    assert asyncio.run(ask([], [(b"content-length", b"%d" % (10 * HEARD_OUT + 1))]))[0] == 413
