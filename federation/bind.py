@@ -106,7 +106,7 @@ class Binder:
             bound.names.append(Name(*written, found))
             table.replace(exp.Subquery(this=self._view(bound, found, views), alias=alias))
             return None
-        identifier, found = self._identified(found, parts)
+        identifier, found = self._identified(bound, found, parts)
         bound.names.append(Name(*written, found, identifier))
         bound.tables[identifier] = found
         _put_in(table, identifier, found, alias)
@@ -129,8 +129,14 @@ class Binder:
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(FUNCTION, quoted=True))
         _put_in(table, identifier, found, alias)
 
-    def _identified(self, found: CatalogTable, parts: Sequence[exp.Identifier]) -> tuple[str, CatalogTable]:
-        """The table's identifier; when the table is not what the catalog remembers, the catalog looks again once."""
+    def _identified(
+        self, bound: Bound, found: CatalogTable, parts: Sequence[exp.Identifier]
+    ) -> tuple[str, CatalogTable]:
+        """The table's identifier, the same in all of the statement; when the table is not what the catalog remembers,
+        the catalog looks again once."""
+        for identifier, each in bound.tables.items():
+            if each == found:
+                return identifier, each
         try:
             return self._identify(found), found
         except SourceChanged:

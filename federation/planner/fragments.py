@@ -8,7 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQuery, Table
+from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQuery, Table, TableName
 from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.queries import Translated, translate_query
 from catalog.model import CatalogTable, Source
@@ -36,6 +36,7 @@ class Fragments:
         self.made: list[Fragment] = []
         self.local_scans: list[LocalScan] = []
         self._describer = describer
+        self._local_sql: dict[tuple[str, TableName], str | None] = {}  # files are not looked for twice
 
     def dialect(self, source: Source) -> SourceDialect | None:
         """The dialect of a source that takes whole queries."""
@@ -48,10 +49,13 @@ class Fragments:
 
     def local_sql(self, table: CatalogTable) -> str | None:
         """How DuckDB reads the table by itself, if it can."""
-        adapter = table.source.adapter
+        adapter, name = table.source.adapter, table.table.name
         if not isinstance(adapter, SupportsLocalScan):
             return None
-        return adapter.local_sql(table.table.name)
+        key = (table.source.name, name)
+        if key not in self._local_sql:
+            self._local_sql[key] = adapter.local_sql(name)
+        return self._local_sql[key]
 
     def remote(self, source: Source, query: exp.Query, translated: Translated, notes: list[Note]) -> exp.Expr:
         """The relation that stands for an island. `query` is the original, in DuckDB's dialect. Raises Declined when
