@@ -20,7 +20,7 @@ import enum
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -165,7 +165,8 @@ class Scan:
 
     `close` frees what the partitions share (an exported snapshot, say); whoever planned calls it exactly once, when
     every reader has ended or none will be opened. The partitions of a `reusable` scan can be read again later, and by
-    several queries at once: each reading asks the source afresh, and there is nothing to close.
+    several queries at once: each reading asks the source afresh, and there is nothing to close, unless they share
+    something: then `anew` gives the same scan with something of its own.
 
     `version` is for what costs nothing to look at, such as the times of files: a text that differs as soon as what the
     scan was planned over has changed in any way, None where that cannot be told.
@@ -177,7 +178,15 @@ class Scan:
     estimate: Estimate = Estimate()
     close: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
     reusable: bool = False
+    anew: Callable[[], Scan] | None = field(default=None, repr=False, compare=False)
     version: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
+
+    def again(self) -> Scan:
+        """A reusable scan, to be read once more and to be closed by itself."""
+        if self.anew is None:
+            return self
+        made = self.anew()
+        return replace(self, partitions=made.partitions, close=made.close)
 
 
 class CancelToken:

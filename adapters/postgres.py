@@ -164,11 +164,15 @@ class PostgresAdapter:
         arriving, statements = made
         if parts and len(query.selects) == len(schema):
             statements = pack(query, statements, parts, tables[0])
+        return self._scan(statements, tables, arriving)
+
+    def _scan(self, statements: Sequence[Fetch], tables: tuple[Described, ...], schema: pa.Schema) -> Scan:
         shared = self._shared(tables) if len(statements) > 1 else None
         partitions = tuple(Partition(each.island, _Payload(each, tables, shared)) for each in statements)
         if shared is None:
-            return Scan(partitions, arriving, reusable=True)
-        return Scan(partitions, arriving, close=shared.close)
+            return Scan(partitions, schema, reusable=True)
+        anew = partial(self._scan, statements, tables, schema)
+        return Scan(partitions, schema, close=shared.close, reusable=True, anew=anew)
 
     def _shared(self, tables: tuple[Described, ...]) -> Export:
         """Tables are locked first: a snapshot that is older than a TRUNCATE would see the table empty."""

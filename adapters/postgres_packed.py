@@ -27,6 +27,7 @@ from adapters.postgres_types import Travel, beyond
 Values: TypeAlias = npt.NDArray[Any]
 
 PAGES = 100  # of one row: the strings are small enough for the server to use the same memory again and again
+SOON_PAGES = 16  # of the first statement of a scan, so that its rows need not wait for a whole batch
 FILTERED_PAGES = 2000  # of one statement, where there is a condition
 _DAYS = pa.scalar(10957, pa.int32())  # from 1970 to 2000, the epoch of PostgreSQL
 _MICROSECONDS = pa.scalar(946_684_800_000_000, pa.int64())
@@ -101,15 +102,18 @@ class Packed:
     def statements(self) -> Iterator[str]:
         """One for all ranges, unless there is a condition, for which an index may be the better way: in which case
         every range is planned by itself, as the planner knows nothing of a range that comes from another table."""
-        end = self.pages if self.stop is None else self.stop
+        start, end = self.start, self.pages if self.stop is None else self.stop
         rows = self._rows()
+        if not start:
+            start = SOON_PAGES
+            yield f"{rows} WHERE q.page < {_tid(start)}"
         if self.filtered:
-            for first in range(self.start, end, FILTERED_PAGES):
+            for first in range(start, end, FILTERED_PAGES):
                 yield f"{rows} WHERE q.page >= {_tid(first)} AND q.page < {_tid(min(first + FILTERED_PAGES, end))}"
         else:
             tid = "pg_catalog.format('(%s,0)', {})::tid"
             bounds = f"{tid.format('page')} AS first, {tid.format(f'least(page + {PAGES}, {end})')} AS next"
-            pages = f"SELECT {bounds} FROM pg_catalog.generate_series({self.start}, {end - 1}, {PAGES}) AS page"
+            pages = f"SELECT {bounds} FROM pg_catalog.generate_series({start}, {end - 1}, {PAGES}) AS page"
             joined = f"{rows} WHERE q.page >= r.first AND q.page < r.next"
             yield f"SELECT joined.* FROM ({pages}) AS r, LATERAL ({joined}) AS joined"
         if self.stop is None:

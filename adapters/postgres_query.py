@@ -9,7 +9,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from adapters.base import Column, TableName
-from adapters.postgres_packed import Packed, codes
+from adapters.postgres_packed import SOON_PAGES, Packed, codes
 from adapters.postgres_schema import Described
 from adapters.postgres_types import SCALED_DIGITS, Misfit, Travel, travel
 
@@ -34,26 +34,28 @@ _NOT_BY_ROW = (exp.AggFunc, exp.Window, exp.Query, exp.Fetch)
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One statement and what to do with its answer: the columns of `schema`, then a truth value for each misfit."""
+    """An island, its statements and what to do with their answers: the columns of `schema`, then a truth value for each
+    misfit."""
 
     island: str
-    sql: str
+    sqls: tuple[str, ...]
     schema: pa.Schema
     columns: tuple[Travel, ...]
     misfits: tuple[tuple[int, Misfit], ...]  # the column it is about
     packed: Packed | None = None
 
     def statements(self) -> Iterable[str]:
-        return self.packed.statements() if self.packed else [self.sql]
+        return self.packed.statements() if self.packed else self.sqls
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The pages from `start` to before `stop` (None: to the end)."""
+    """The pages from `start` to before `stop` (None: to the end); `pieces` are queries for the same."""
 
     query: exp.Query
     start: int
     stop: int | None
+    pieces: tuple[exp.Query, ...]
 
 
 def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[Part]) -> tuple[pa.Schema, list[Fetch]] | None:
@@ -71,10 +73,10 @@ def fetches(query: exp.Query, schema: pa.Schema, parts: Sequence[Part]) -> tuple
             selected.append(condition.format(f"q.c{number}"))
             misfits.append((number, misfit))
     made = []
-    for part in [each.query for each in parts] or [query]:
-        island = part.sql("postgres")
-        sql = f"SELECT {', '.join(selected)} FROM ({island}) AS q ({', '.join(names)})"
-        made.append(Fetch(island, sql, arriving, columns, tuple(misfits)))
+    for whole, pieces in [(each.query, each.pieces) for each in parts] or [(query, (query,))]:
+        islands = [each.sql("postgres") for each in pieces]
+        sqls = tuple(f"SELECT {', '.join(selected)} FROM ({each}) AS q ({', '.join(names)})" for each in islands)
+        made.append(Fetch(whole.sql("postgres"), sqls, arriving, columns, tuple(misfits)))
     return arriving, made
 
 
@@ -131,14 +133,22 @@ def split(query: exp.Query, pages: int | None) -> list[Part]:
     for first in range(0, pages, step):
         # Without an end the last one also takes what was added after the pages were counted.
         last = None if first + step >= pages else first + step
-        part = query.copy()
-        assert isinstance(part, exp.Select)
-        if first:
-            part.where(exp.GTE(this=_ctid(alias), expression=_tid(first)), copy=False)
-        if last is not None:
-            part.where(exp.LT(this=_ctid(alias), expression=_tid(last)), copy=False)
-        parts.append(Part(part, first, last))
+        part = _between(query, alias, first, last)
+        pieces: tuple[exp.Query, ...] = (part,)
+        if not first:
+            pieces = (_between(query, alias, 0, SOON_PAGES), _between(query, alias, SOON_PAGES, last))
+        parts.append(Part(part, first, last, pieces))
     return parts
+
+
+def _between(query: exp.Query, alias: str, first: int, last: int | None) -> exp.Query:
+    part = query.copy()
+    assert isinstance(part, exp.Select)
+    if first:
+        part.where(exp.GTE(this=_ctid(alias), expression=_tid(first)), copy=False)
+    if last is not None:
+        part.where(exp.LT(this=_ctid(alias), expression=_tid(last)), copy=False)
+    return part
 
 
 def pack(query: exp.Query, made: Sequence[Fetch], parts: Sequence[Part], table: Described) -> list[Fetch]:

@@ -415,7 +415,7 @@ class FragmentCache:
         key = self._key(fragment)
         tables = tuple(sorted({each.full_name for each in fragment.tables}))
         filed = _Filed(fragment, allows, key, tables, version_queries(fragment.tables, key.place))
-        if scan.reusable:
+        if scan.reusable and scan.anew is None:  # or it is another one each time
             with self._lock:
                 self._known[id(scan)] = filed
                 while len(self._known) > KEPT:

@@ -4,9 +4,9 @@ A plan follows from the bound query, the tables in it, the optimizations and wha
 costs are compared, so a plan is never one for other tables than the catalog has now: binding is not left out. Costs
 decide how quick a plan is, not what it answers; they are looked at again after as long as `costs` keeps estimates.
 
-Kept is what can run again as it is: no stages and runtime filters, for they change fragments, and scans that share
-nothing. A plan serves every statement of its shape (`statement_shape`), if all its keys can be put into it. What came
-of putting them in is kept apart, for the same keys.
+Kept is what can run again as it is: no stages and runtime filters, for they change fragments, and reusable scans. A
+plan serves every statement of its shape (`statement_shape`), if all its keys can be put into it. What came of putting
+them in is kept apart, for the same keys.
 """
 
 from __future__ import annotations
@@ -97,5 +97,8 @@ def _can_run_again(fragment: Fragment) -> bool:
 
 def _another(plan: Plan) -> Plan:
     """What a run may change is its own."""
-    fragments = [replace(each, notes=list(each.notes)) for each in plan.fragments]
+    fragments = [
+        replace(each, notes=list(each.notes), scan=each.scan.again() if each.scan is not None else None)
+        for each in plan.fragments
+    ]
     return replace(plan, fragments=fragments, notes=list(plan.notes))

@@ -81,7 +81,8 @@ def test_random_numbers_arrive_as_they_are(adapter: PostgresAdapter, uri: str) -
     run_sql(uri, f"{CREATE}COPY numbers FROM stdin;\n{lines}\n\\.\n")
     columns = tuple(column.name for column in adapter.get_table(NAME).columns)
     scan = adapter.plan_scan(ScanRequest(NAME, columns))
-    assert all("'.')" in sql and "LATERAL" in sql for sql in statements(scan)[:1])
+    assert all("'.')" in sql for sql in statements(scan))
+    assert ["LATERAL" in sql for sql in statements(scan)[:2]] == [False, True]
     read = read_all(adapter, scan).sort_by("id")
     assert [list(row.values()) for row in read.to_pylist()] == rows
 

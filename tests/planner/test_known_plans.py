@@ -16,7 +16,9 @@ from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from federation.engine import Engine
 from tests.adapters.recording import RecordingAdapter, record
+from tests.servers import Server, run_sql
 
+LARGE = 120_000  # 4,000 pages that are nine tenths empty
 POINT = "SELECT id, name FROM lite.p WHERE id = $id"
 Change = Callable[[str], None]
 
@@ -56,6 +58,25 @@ def test_the_source_is_asked_again_but_nothing_is_planned(lite: tuple[Engine, Re
     assert len(adapter.requests) == 2
     assert rows(engine, POINT, {"id": 2}) == [{"id": 2, "name": "new"}]
     assert len(adapter.queries) == 2
+
+
+def test_a_large_table_is_read_in_parts_again(tmp_path: Path, postgres_server: Server):
+    uri = postgres_server.create_database("known_plans")
+    run_sql(uri, f"CREATE TABLE t (i int) WITH (fillfactor = 10); INSERT INTO t SELECT generate_series(1, {LARGE})")
+    (tmp_path / "federation.toml").write_text(f'[sources.pg]\nadapter = "postgres"\nuri = "{uri}"\n')
+    loaded = load_catalog(tmp_path / "federation.toml")
+    adapter = record(loaded.sources["pg"].adapter)
+    source = replace(loaded.sources["pg"], adapter_or_fault=adapter)
+    with Engine(Catalog([source], settings=loaded.settings)) as engine:
+        results = [engine.query("SELECT i FROM pg.t") for _ in range(2)]
+        first = [result.batches() for result in results]
+        assert all(next(batches).num_rows for batches in first)
+        results[0].close()
+        run_sql(uri, "INSERT INTO t VALUES (0)")
+        assert sum(batch.num_rows for batch in first[1]) < LARGE
+        assert engine.query("SELECT i FROM pg.t").read_all().num_rows == LARGE + 1
+        assert len(adapter.queries) == 1
+        assert len(set(adapter.requests)) == 4
 
 
 def test_other_options_are_another_plan(lite: tuple[Engine, RecordingAdapter]):
