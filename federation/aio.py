@@ -169,7 +169,7 @@ class AsyncCursor(Described):
         from federation.frames import pandas_frame
 
         stream = self._stream()
-        return pandas_frame(await stream.table(), stream.types)
+        return pandas_frame((await stream.table()).to_batches(), stream.schema, stream.types)
 
     async def fetch_polars(self) -> polars.DataFrame:
         """The rows that are not fetched yet, as a polars frame."""

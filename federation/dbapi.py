@@ -186,7 +186,7 @@ class Cursor(Described):
         from federation.frames import pandas_frame
 
         stream = self._stream()
-        return pandas_frame(stream.table(), stream.types)
+        return pandas_frame(stream.rest(), stream.schema, stream.types)
 
     def fetch_polars(self) -> polars.DataFrame:
         """The rows that are not fetched yet, as a polars frame."""

@@ -7,7 +7,7 @@ floats; what pandas has no type for (decimals, dates, times, UUIDs, nested value
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,29 +28,47 @@ FIRST_DAY, LAST_DAY = (day.toordinal() - EPOCH_DAY for day in (datetime.date.min
 INFINITE = {64: (2**63 - 1, -(2**63) + 1), 32: (2**31 - 1, -(2**31) + 1)}  # DuckDB's, by the width of the type
 
 
-def pandas_frame(table: pa.Table, types: Sequence[str]) -> pandas.DataFrame:
+def pandas_frame(batches: Iterable[pa.RecordBatch], schema: pa.Schema, types: Sequence[str]) -> pandas.DataFrame:
+    """Python values are made of a batch as it comes, while the next ones are on their way."""
     pd: Any = _needed("pandas")
+    arrays: list[list[Any]] = [[] for _ in schema]
+    objects: dict[int, list[Any]] = {
+        index: []
+        for index, field in enumerate(schema)
+        if not (_is_native(field.type) or pa.types.is_date32(field.type))
+    }
+    for batch in batches:
+        for index, array in enumerate(batch.columns):
+            if index in objects:
+                objects[index] += python_values(array, schema.field(index).name, types[index])
+            else:
+                arrays[index].append(array)
+    columns = {
+        index: pd.Series(objects[index], dtype=object)
+        if index in objects
+        else _series(pd, pa.chunked_array(arrays[index], field.type), field.name, types[index])
+        for index, field in enumerate(schema)
+    }
+    frame: pandas.DataFrame = pd.DataFrame(columns, copy=False)
+    frame.columns = pd.Index(schema.names)
+    return frame
+
+
+def _series(pd: Any, column: Any, name: str, type_name: str) -> Any:
+    """A column that pandas takes from Arrow."""
+    if pa.types.is_date32(column.type):
+        if _within_python(column):
+            return column.to_pandas(date_as_object=True)
+        values = [value for chunk in column.chunks for value in python_values(chunk, name, type_name)]
+        return pd.Series(values, dtype=object)
+    _refuse_infinity(column, name)
     masked: dict[pa.DataType, Any] = {
         **{pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype()},
         **{pa.int64(): pd.Int64Dtype(), pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype()},
         **{pa.uint32(): pd.UInt32Dtype(), pa.uint64(): pd.UInt64Dtype(), pa.bool_(): pd.BooleanDtype()},
     }
-    columns = {}
-    for index, (name, type_name) in enumerate(zip(table.column_names, types, strict=True)):
-        column: Any = table.column(index)
-        if _is_native(column.type):
-            _refuse_infinity(column, name)
-            # A mapper, whatever it maps, makes pandas copy text into objects.
-            mapper = masked.get if column.type in masked else None
-            columns[index] = column.to_pandas(types_mapper=mapper)
-        elif pa.types.is_date32(column.type) and _within_python(column):
-            columns[index] = column.to_pandas(date_as_object=True)
-        else:
-            values = [value for chunk in column.chunks for value in python_values(chunk, name, type_name)]
-            columns[index] = pd.Series(values, dtype=object)
-    frame: pandas.DataFrame = pd.DataFrame(columns, copy=False)
-    frame.columns = pd.Index(table.column_names)
-    return frame
+    # A mapper, whatever it maps, makes pandas copy text into objects.
+    return column.to_pandas(types_mapper=masked.get if column.type in masked else None)
 
 
 def polars_frame(table: pa.Table) -> polars.DataFrame:

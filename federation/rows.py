@@ -13,7 +13,7 @@ from federation.statement import AsyncStatement, Statement
 from federation.values import python_values
 
 Row = tuple[Any, ...]
-ROWS_AT_ONCE = 1024  # converted to Python together: enough to be fast, few enough for fetchone
+FEWEST_ROWS, MOST_ROWS = 1024, 8192  # converted to Python together: few enough for fetchone, enough for fetchall
 
 
 class Window:
@@ -40,7 +40,7 @@ class Window:
     def rows(self, count: int) -> list[Row]:
         """Up to `count` rows of the batch."""
         rows: list[Row] = []
-        while len(rows) < count and self._convert():
+        while len(rows) < count and self._convert(count - len(rows)):
             part = self._converted[self._next : self._next + count - len(rows)]
             rows += part
             self._next += len(part)
@@ -57,14 +57,14 @@ class Window:
         self.handed_out += batch.num_rows
         return batch
 
-    def _convert(self) -> bool:
+    def _convert(self, wanted: int) -> bool:
         """Have at least one converted row at hand, if there is one."""
         if self._next < len(self._converted):
             return True
         if self.empty:
             return False
         assert self._batch is not None
-        part = self._batch.slice(self._position, ROWS_AT_ONCE)
+        part = self._batch.slice(self._position, max(FEWEST_ROWS, min(wanted, MOST_ROWS)))
         values = [python_values(part.column(i), *column) for i, column in enumerate(self._columns)]
         self._converted = list(zip(*values, strict=True))
         self._next = 0

@@ -7,6 +7,7 @@ infinity, 24:00:00, nanoseconds in a `datetime`. Nothing is rounded or clipped.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,21 @@ from federation.text import PER_DAY
 EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
 WHOLE = frozenset({"HUGEINT", "UHUGEINT"})  # decimals of scale 0 in Arrow
+MOST_DAYS = 20_000  # which are kept: some 55 years
+
+
+class _Days(dict[int, datetime.date]):
+    """Dates by their number of days since 1970. A column has few of them many times, and to look one up takes half as
+    long as to make it."""
+
+    def __missing__(self, day: int) -> datetime.date:
+        date = datetime.date.fromordinal(EPOCH_DAY + day)
+        if len(self) < MOST_DAYS:
+            self[day] = date
+        return date
+
+
+DAYS = _Days()
 
 
 def python_values(array: Values, name: str, type_name: str) -> list[Any]:
@@ -46,11 +62,9 @@ def _convert(array: Values) -> list[Any]:
     if pa.types.is_nested(kind):
         return _nested(array)
     if pa.types.is_decimal(kind):
-        texts = array.cast(pa.string()).to_pylist()
-        return [None if text is None else Decimal(text) for text in texts]
+        return _each(Decimal, array.cast(pa.string()))
     if pa.types.is_date32(kind):
-        days = array.cast(pa.int32()).to_pylist()
-        return [None if day is None else datetime.date.fromordinal(EPOCH_DAY + day) for day in days]
+        return _each(DAYS.__getitem__, array.cast(pa.int32()))
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         array = array.cast(pa.timestamp("us", kind.tz))  # refuses to drop digits
     if pa.types.is_timestamp(kind) and kind.tz in (None, "UTC"):
@@ -61,6 +75,13 @@ def _convert(array: Values) -> list[Any]:
             raise ValueError("24:00:00")  # to_pylist would say 00:00:00
     values: list[Any] = array.to_pylist()
     return values
+
+
+def _each(make: Callable[[Any], Any], array: Values) -> list[Any]:
+    values = array.to_pylist()
+    if array.null_count:
+        return [None if value is None else make(value) for value in values]
+    return list(map(make, values))
 
 
 def _instants(array: Values) -> list[Any]:

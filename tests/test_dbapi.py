@@ -187,9 +187,12 @@ def test_a_value_that_python_cannot_hold_is_an_error_every_time(connection: Conn
 
 
 def test_a_failure_between_rows_never_ends_the_result(connection: Connection) -> None:
-    cursor = connection.execute(
-        "SELECT CAST(CASE WHEN x = 200000 THEN 'no number' ELSE '1' END AS INTEGER) FROM range(1000000) AS r(x)"
-    )
+    sql = """
+        SELECT CAST(CASE WHEN x = 200000 THEN 'no number' ELSE '1' END AS INTEGER)
+        FROM range(1000000) AS r(x), (SELECT count(*) FROM lite.customers)
+    """  # over a source that is read, for otherwise DuckDB is so far ahead that not even the first row comes
+    cursor = connection.execute(sql)
+    assert cursor.fetchone() == (1,)
     with pytest.raises(federation.DataError):
         cursor.fetchall()
     with pytest.raises(federation.DataError):
@@ -364,6 +367,26 @@ def test_pandas_keeps_integers_and_decimals(connection: Connection) -> None:
     assert frame["items"][2] == [2]
     assert list(connection.execute("SELECT 1 AS a, 2 AS a").fetch_df().columns) == ["a", "a"]
     assert len(connection.execute("SELECT 1 AS a WHERE false").fetch_df()) == 0
+
+
+def test_values_of_many_batches(connection: Connection) -> None:
+    """More days than are kept, and NULLs among them."""
+    sql = """
+        SELECT CASE WHEN i % 3 > 0 THEN (i * 0.01)::DECIMAL(12, 2) END AS a,
+               CASE WHEN i % 20000 > 0 THEN DATE '2000-01-01' + i::INTEGER END AS d
+        FROM range(40000) AS r(i) ORDER BY i
+    """
+    expected = [
+        (
+            Decimal(i).scaleb(-2) if i % 3 else None,
+            datetime.date(2000, 1, 1) + datetime.timedelta(i) if i % 20000 else None,
+        )
+        for i in range(40_000)
+    ]
+    assert connection.execute(sql).fetchall() == expected
+    assert [*connection.execute(sql)] == expected
+    frame = connection.execute(sql).fetch_df().astype(object)
+    assert [*zip(frame["a"], frame["d"].where(frame["d"].notna(), None), strict=True)] == expected
 
 
 def test_polars_frames(connection: Connection) -> None:

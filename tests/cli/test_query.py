@@ -19,7 +19,10 @@ import pytest
 from tests.cli.conftest import Command
 
 ENDLESS = "SELECT count(*) FROM range(100000000000) AS a(x), range(100000000000) AS b(y) WHERE x * 3 = y + 1"
-BREAKS = "SELECT CAST(CASE WHEN x = 900000 THEN 'no' ELSE '1' END AS INTEGER) AS v FROM range(1000000) AS r(x)"
+BREAKS = """
+    SELECT CAST(CASE WHEN x = 900000 THEN 'no' ELSE '1' END AS INTEGER) AS v
+    FROM range(1000000) AS r(x), (SELECT count(*) FROM lite.customers)
+"""  # over a source that is read, for otherwise DuckDB is so far ahead that not even the first row comes
 CUSTOMERS = "SELECT id, name, region, balance FROM lite.customers ORDER BY id"
 
 
