@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from adapters.base import Adapter
@@ -10,12 +11,14 @@ from adapters.registry import make_adapter
 from catalog.catalog import Catalog
 from catalog.config import Config, read_config
 from catalog.model import Source, SourceConfig
+from catalog.share import share_of_limits, share_of_settings
 
 
-def load_catalog(path: Path) -> Catalog:
-    """The catalog in a file or a folder; no source is contacted. Raises one CatalogError that lists every fault."""
+def load_catalog(path: Path, processes: int = 1) -> Catalog:
+    """The catalog in a file or a folder, for one of so many processes that keep its limits together; no source is
+    contacted. Raises one CatalogError that lists every fault."""
     config, faults = read_config(path)
-    catalog, more = build_catalog(config)
+    catalog, more = build_catalog(config, processes)
     faults += more
     if not faults:
         return catalog
@@ -26,21 +29,24 @@ def load_catalog(path: Path) -> Catalog:
     raise CatalogError("\n".join([f"{path} has {len(faults)} faults:", *lines])) from faults[0]
 
 
-def build_catalog(config: Config) -> tuple[Catalog, list[CatalogError]]:
+def build_catalog(config: Config, processes: int = 1) -> tuple[Catalog, list[CatalogError]]:
     """The catalog of what is in order, and what the adapters found wrong with their options."""
     sources: list[Source] = []
     faults: list[CatalogError] = []
     for source in config.sources:
+        limits = share_of_limits(source.limits, processes)
+        options = {**source.options, "limits": asdict(limits)} if "limits" in source.options else source.options
         try:
-            made: Adapter | MissingDriver = make_adapter(source.name, source.kind, source.options)
+            made: Adapter | MissingDriver = make_adapter(source.name, source.kind, options)
         except MissingDriver as exc:
             made = exc
         except CatalogError as exc:
             config.redactor.scrub_error(exc)
             faults.append(_placed(source, exc))
             continue
-        sources.append(Source(source.name, source.kind, made, source.limits, source.cache, source.options))
-    made_of = (config.views, config.settings, config.notes, config.redactor, config.access)
+        sources.append(Source(source.name, source.kind, made, limits, source.cache, source.options))
+    settings = share_of_settings(config.settings, processes)
+    made_of = (config.views, settings, config.notes, config.redactor, config.access)
     return Catalog(sources, *made_of), faults
 
 

@@ -151,9 +151,9 @@ class Engine:
         self._known_statements = KnownStatements(self._binder.holds)
 
     @classmethod
-    def open(cls, path: str | Path) -> Engine:
-        """The engine of a catalog file or folder. Raises CatalogError."""
-        return cls(load_catalog(Path(path)))
+    def open(cls, path: str | Path, processes: int = 1) -> Engine:
+        """The engine of a catalog file or folder, one of so many that keep its limits together. Raises CatalogError."""
+        return cls(load_catalog(Path(path), processes))
 
     def query(
         self,

@@ -51,10 +51,24 @@ class Place:
     postgres: str
     server: Running
 
-    def server_seconds(self) -> float:
-        """Of processors, that the server has used."""
-        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+    @contextmanager
+    def with_workers(self, workers: int) -> Iterator[dict[int, Running]]:
+        """The server, and beside it one of so many processes, by their number."""
+        if workers == 1:
+            yield {1: self.server}
+            return
+        with start_server(self.catalog.parent, "--workers", str(workers), state=self.catalog.parent / "more") as more:
+            yield {1: self.server, workers: more}
+
+
+def seconds_of(server: Running) -> float:
+    """Of processors, that the server has used, with all its processes."""
+    return sum(map(_seconds, server.pids()))
+
+
+def _seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager

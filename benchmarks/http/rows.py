@@ -18,7 +18,7 @@ import psycopg
 import pyarrow as pa
 
 import federation
-from benchmarks.http.place import COLUMNS, Place
+from benchmarks.http.place import COLUMNS, Place, seconds_of
 from federation.dbapi import Connection
 from tests.http.running import wait_for
 
@@ -188,12 +188,12 @@ def measure(here: Place, repeat: int) -> list[Measured]:
 
 
 def _turn(way: Way, here: Place) -> Measured:
-    own, server, started = time.process_time(), here.server_seconds(), time.perf_counter()
+    own, server, started = time.process_time(), seconds_of(here.server), time.perf_counter()
     turn = way.run()
     seconds = time.perf_counter() - started
     if turn.rows != here.rows:
         raise AssertionError(f"{way.name} gave {turn.rows:,} rows")
-    processor = time.process_time() - own + here.server_seconds() - server
+    processor = time.process_time() - own + seconds_of(here.server) - server
     return Measured(way.name, way.beside, seconds, turn.first, processor, turn.rows)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.http.place import Place
+from benchmarks.http.place import Place, seconds_of
+from tests.http.running import Running
 
 CLIENTS = 16
 ALONE = 300  # queries one after the other
@@ -27,26 +29,33 @@ class Measured:
     """`p50` and `p95` in seconds, of queries one after the other; `processor` is what a query costs the server."""
 
     name: str
+    workers: int
     p50: float
     p95: float
     per_second: float
     processor: float
 
 
-def measure(here: Place, seconds: float) -> list[Measured]:
-    return [asyncio.run(_measure(here, name, sql, seconds)) for name, sql in QUERIES.items()]
+def measure(here: Place, servers: Mapping[int, Running], seconds: float) -> list[Measured]:
+    """Of servers by the number of their processes, in turns."""
+    return [
+        asyncio.run(_measure(here.rows, workers, server, name, seconds))
+        for name in QUERIES
+        for workers, server in servers.items()
+    ]
 
 
-async def _measure(here: Place, name: str, sql: str, seconds: float) -> Measured:
-    requests = [_request(sql, key * here.rows // KEYS) for key in range(KEYS if "$id" in sql else 1)]
-    port = here.server.port
+async def _measure(rows: int, workers: int, server: Running, name: str, seconds: float) -> Measured:
+    sql = QUERIES[name]
+    requests = [_request(sql, key * rows // KEYS) for key in range(KEYS if "$id" in sql else 1)]
+    port = server.port
     await asyncio.gather(*(_ask(port, requests, number, 0, 1.0) for number in range(CLIENTS)))
     alone = sorted(await _ask(port, requests, 0, ALONE, 0.0))
-    before, started = here.server_seconds(), time.perf_counter()
+    before, started = seconds_of(server), time.perf_counter()
     asked = await asyncio.gather(*(_ask(port, requests, number, 0, seconds) for number in range(CLIENTS)))
     count, took = sum(map(len, asked)), time.perf_counter() - started
-    processor = (here.server_seconds() - before) / count
-    return Measured(name, statistics.median(alone), alone[len(alone) * 95 // 100], count / took, processor)
+    processor = (seconds_of(server) - before) / count
+    return Measured(name, workers, statistics.median(alone), alone[len(alone) * 95 // 100], count / took, processor)
 
 
 def _request(sql: str, key: int) -> bytes:
@@ -76,7 +85,7 @@ async def _ask(port: int, requests: list[bytes], start: int, least: int, seconds
 
 
 def report(measured: list[Measured]) -> None:
-    print(f"\n{'':<31} p50 ms  p95 ms  queries/s of {CLIENTS} clients  processor ms of the server for each")
+    print(f"\n{'':<31} workers  p50 ms  p95 ms  queries/s of {CLIENTS} clients  processor ms of the server for each")
     for each in measured:
         figures = f"{each.p50 * 1000:6.2f}  {each.p95 * 1000:6.2f}  {each.per_second:23.0f}"
-        print(f"{each.name:<31} {figures}  {each.processor * 1000:10.2f}")
+        print(f"{each.name:<31} {each.workers:7}  {figures}  {each.processor * 1000:10.2f}")

@@ -121,6 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-pg", dest="pg_port", action="store_const", const=None, help="HTTP alone")
     serve.add_argument("--tls-cert", metavar="FILE", type=Path, help="the certificate chain, in PEM")
     serve.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, in PEM")
+    serve.add_argument("--workers", metavar="N", type=count, default=1, help="processes that serve (default: 1)")
     serve.add_argument("--max-queries", metavar="N", type=count, default=256, help="open at once (default: 256)")
     serve.add_argument("--max-connections", metavar="N", type=count, default=500, help=CONNECTIONS_HELP)
     serve.add_argument("--drain", metavar="TIME", type=duration, default=30.0, help=DRAIN_HELP)

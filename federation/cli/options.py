@@ -37,8 +37,8 @@ def parameter(text: str) -> tuple[str, str]:
 
 
 def port(text: str) -> int:
-    """From 1 to 65535."""
-    if not re.fullmatch(r"\d{1,5}", text) or not 0 < int(text) < 1 << 16:
+    """Up to 65535; 0 is one that is free."""
+    if not re.fullmatch(r"\d{1,5}", text) or not int(text) < 1 << 16:
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of a port")
     return int(text)
 

@@ -8,4 +8,7 @@ A request takes this path:
 4. `stream` lets `workers`, a bounded pool of threads, plan it and encode it chunk by chunk; the event loop only sends.
 5. `problems` turns whatever failed into an RFC 9457 document, as long as nothing has been sent; afterwards the
    connection is broken, so that no failure looks like a short answer.
+
+With `--workers`, `supervisor` accepts the connections and hands each to a `process`, where it takes this path. What
+only another process knows is asked of the `siblings`.
 """

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from federation.http.limits import json_body
 from federation.http.models import Model, Text
+from federation.http.problems import HttpProblem
 from federation.http.server import Server, server_of
+from federation.http.siblings import named
 
+RELOAD_SECONDS = 60.0
 router = APIRouter(tags=["catalog"])
 
 
@@ -28,10 +31,14 @@ class Invalidated(BaseModel):
 
 
 @router.post("/v1/catalog/reload", response_model=Reloaded)
-async def reload(server: Annotated[Server, Depends(server_of)]) -> Reloaded:
+async def reload(request: Request, server: Annotated[Server, Depends(server_of)]) -> Reloaded:
     """Read the catalog file again. Queries that run go on as they were planned; with a fault in the file, so does
     everything, and the answer lists every fault."""
     await server.workers.control(server.engines.reload)
+    answers = await server.siblings.ask(request, "/v1/catalog/reload", method="POST", seconds=RELOAD_SECONDS)
+    if answers.silent:
+        left = named(answers.silent)
+        raise HttpProblem(503, f"the catalog was read again, but not by the server's workers {left}", hint="ask again")
     return Reloaded(loaded_at=datetime.fromtimestamp(server.engines.loaded_at, UTC))
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from federation.http import admin, catalog_list, health, problems, query, query_list, statements
+from federation.http import admin, catalog_list, health, internal, problems, query, query_list, statements
 from federation.http.auth import Authentication
 from federation.http.config import BODY_BYTES, BODY_SECONDS
 from federation.http.limits import WholeBody
@@ -41,7 +41,7 @@ def create_app(server: Server) -> FastAPI:
     app.state.server = server
     problems.install(app)
     app.router.routes.append(query.ROUTE)  # before the one that it stands for
-    for each in (query, statements, query_list, catalog_list, admin, health):
+    for each in (query, statements, query_list, catalog_list, admin, health, internal):
         app.include_router(each.router, responses=FAILURES)
     app.openapi = functools.partial(document, app)  # type: ignore[method-assign]
     # The one that is added last sees a request first.

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adapters.errors import Error
 from catalog.access import User
 from catalog.scram import Verifier
+from federation.http import siblings
 from federation.http.config import is_loopback
 from federation.http.engines import Engines
 from federation.http.errors import NotAuthenticated
@@ -133,7 +134,9 @@ class Authentication:
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(OPEN):
+        if siblings.asks(scope):
+            scope.setdefault("state", {})["user"] = siblings.caller(Headers(scope=scope))
+        elif scope["type"] == "http" and not scope["path"].startswith(OPEN):
             headers = Headers(scope=scope)
             try:
                 _refuse_other_origins(scope["method"], headers)

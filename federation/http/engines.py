@@ -29,13 +29,16 @@ class _Leased:
 
 
 class Engines:
-    """Every method may be called from any thread. Raises CatalogError when the catalog has a fault."""
+    """Those of one of so many processes. Every method may be called from any thread. Raises CatalogError when the
+    catalog has a fault."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, processes: int = 1) -> None:
         self.path = path
+        self._processes = processes
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._at_invalidation: list[Callable[[Target], None]] = []
+        self.relay: Callable[[Target], None] = lambda _: None
         self._current = _Leased(self._opened())
         self._current.warmer.start()
         self.loaded_at = time.time()
@@ -80,16 +83,21 @@ class Engines:
         self._current.engine.close()
 
     def at_invalidation(self, callback: Callable[[Target], None]) -> None:
-        """Have it told what is invalidated from now on, by whichever engine."""
+        """Have it told what is invalidated from now on, by whichever engine of whichever process."""
         self._at_invalidation.append(callback)
 
-    def _announce(self, target: Target) -> None:
+    def announce(self, target: Target) -> None:
+        """Another process has invalidated it. The disk, which all share, knows that already."""
         for callback in self._at_invalidation:
             callback(target)
 
+    def _invalidated(self, target: Target) -> None:
+        self.announce(target)
+        self.relay(target)
+
     def _opened(self) -> Engine:
         """The first caller should not wait for what is loaded with the first query."""
-        engine = Engine.open(self.path)
-        engine.at_invalidation(self._announce)
+        engine = Engine.open(self.path, self._processes)
+        engine.at_invalidation(self._invalidated)
         engine.query("SELECT 1").read_all()
         return engine

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from federation.http.metrics import together
 from federation.http.server import Server, server_of
+from federation.http.siblings import asks
 
 router = APIRouter(tags=["health"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -53,10 +56,15 @@ async def ready(server: Annotated[Server, Depends(server_of)], response: Respons
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(server: Annotated[Server, Depends(server_of)]) -> Response:
-    """Figures of queries, sources, the cache and the process, for Prometheus."""
+async def metrics(request: Request, server: Annotated[Server, Depends(server_of)]) -> Response:
+    """Figures of queries, sources, the cache and the process, for Prometheus; of several processes each has its own."""
     found = server.metrics
     found.open.set(server.queries.open)
     for source, probe in server.probes.last.items():
         found.up.labels(source).set(probe.sqlstate is None)
-    return Response(await server.workers.control(found.text), media_type=PROMETHEUS)
+    asked = asyncio.ensure_future(server.siblings.ask(request, "/metrics"))
+    text = await server.workers.control(found.text)
+    if server.siblings.numbers and not asks(request.scope):
+        others = {number: answer.body for number, answer in (await asked).given.items()}
+        text = await server.workers.control(together, server.place, text, others)
+    return Response(text, media_type=PROMETHEUS)

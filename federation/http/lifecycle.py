@@ -1,4 +1,4 @@
-"""Start, drain, reload and stop of a server process."""
+"""Start, drain, reload and stop of a process that serves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import gc
 import logging
 import math
 import signal
+import socket
+from collections.abc import Sequence
 from types import FrameType
+from typing import TypeAlias
 
 import uvicorn
 
 from adapters.errors import Error, OperationalError
+from federation.http.addresses import bind_postgres, log_postgres, start_log
 from federation.http.app import create_app
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
 from federation.http.errors import NotAuthenticated
+from federation.http.internal import CANCEL, session_key
 from federation.http.protocol import Protocol
 from federation.http.server import Server
 from federation.http.state import State
@@ -26,17 +31,29 @@ from federation.pgwire.server import PgServer
 from federation.pgwire.tls import Tls
 
 log = logging.getLogger(__name__)
+Options: TypeAlias = uvicorn.Config
 
 
 def serve(config: ServerConfig) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CatalogError, and what else keeps it from starting."""
-    logging.basicConfig(format="%(levelname)s:     %(message)s")
-    logging.getLogger("federation").setLevel(logging.INFO)
+    """Serve in this process alone, until SIGTERM or SIGINT. Raises CatalogError, and what else keeps it from
+    starting."""
+    start_log()
     state = State(config.state)
     state.serve_alone()
     server = Server(config, Engines(config.catalog), state)
+    options, tls = prepared(server)
+    if config.pg_port is not None:
+        listeners = bind_postgres(config, config.pg_port)
+        postgres_face(server, tls, listeners).start()
+        log_postgres(config, listeners)
+    Process(options, server).run()
+
+
+def prepared(server: Server) -> tuple[Options, Tls | None]:
+    """How HTTP is served, and what PostgreSQL's protocol encrypts with. Raises NotAuthenticated, OperationalError."""
+    config = server.config
     _require_authentication(server)
-    options = uvicorn.Config(
+    options = Options(
         create_app(server),
         host=config.host,
         port=config.port,
@@ -56,30 +73,23 @@ def serve(config: ServerConfig) -> None:
             "the certificate and its key cannot be used",
             hint="name PEM files that belong together",
         ) from exc
-    if config.pg_port is not None:
-        server.faces.append(_postgres(server, config.pg_port, tls))
-    _Process(options, server).run()
+    return options, tls
 
 
-def _postgres(server: Server, port: int, tls: Tls | None) -> PgServer:
-    config = server.config
-    authenticator = Authenticator(server.engines, Tokens(server.state), open_to_all=not config.reachable)
-    try:
-        made = PgServer(
-            Queries(server.engines, server.queries),
-            authenticator,
-            host=config.host,
-            port=port,
-            tls=tls,
-            most_sessions=config.max_connections,
-        )
-    except OSError as exc:
-        raise OperationalError(
-            f"the PostgreSQL protocol cannot be spoken at {config.host}, port {port}: {exc.strerror}",
-            hint="name another port with --pg-port, or --no-pg",
-        ) from exc
-    made.start()
-    log.info("PostgreSQL's protocol is spoken at %s, port %s", config.host, made.port)
+def postgres_face(server: Server, tls: Tls | None, listeners: Sequence[socket.socket] = ()) -> PgServer:
+    """Speaks PostgreSQL's protocol with whom the listeners accept, or with whom it is given."""
+    config, place = server.config, server.place
+    made = PgServer(
+        Queries(server.engines, server.queries),
+        Authenticator(server.engines, Tokens(server.state), open_to_all=not config.reachable),
+        listeners=listeners,
+        tls=tls,
+        most_sessions=config.max_connections,
+        place=place,
+        cancel_elsewhere=lambda number, pid, secret: server.siblings.tell(CANCEL, session_key(pid, secret), [number]),
+    )
+    server.faces.append(made)
+    server.cancel_session = made.cancel_here
     return made
 
 
@@ -93,30 +103,35 @@ def _require_authentication(server: Server) -> None:
             f"{server.config.host} can be reached by others, and nobody could say who asks",
             hint="federation token create NAME, or [users.NAME] or [oidc.NAME] in the catalog file",
         )
-    if server.config.certificate is None:
+    if server.config.certificate is None and server.place.first:
         log.warning("passwords and tokens travel in clear text, unless a proxy adds TLS: see --tls-cert")
 
 
-class _Process(uvicorn.Server):
+class Process(uvicorn.Server):
     """uvicorn's server, which also reloads the catalog on SIGHUP, and takes nothing new once it is to end."""
 
-    def __init__(self, options: uvicorn.Config, server: Server) -> None:
+    def __init__(self, options: Options, server: Server) -> None:
         super().__init__(options)
         self._server = server
 
     async def startup(self, *args: object, **kwargs: object) -> None:
         await super().startup(*args, **kwargs)  # type: ignore[arg-type]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        self.ready()
         # What is loaded by now stays. A full collection that looked through all of it would hold up everything for
         # 100 ms, again and again.
         gc.collect()
         gc.freeze()
 
+    def ready(self) -> None:
+        """Take orders from now on."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._server.drain()
         super().handle_exit(sig, frame)
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """In a thread of its own; what goes wrong is logged."""
         self._server.workers.soon(self._reloaded)
 
     def _reloaded(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,24 +15,30 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.errors import Error, InternalError
 from cache.usage import Totals
 from federation.http.engines import Engines
+from federation.http.place import Place
 from federation.http.run import Run
+from federation.http.siblings import asks
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 LAG_EVERY = 0.02
 CACHE = "federation_cache_"
+OF_ALL = (f"{CACHE}entries", f"{CACHE}bytes")  # of the folder that all processes share
+WORKER = "worker"
 
 
 class Metrics:
-    """The figures of one server. `observe` is called with each query that has ended."""
+    """The figures of one process of a server. `observe` is called with each query that has ended."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, place: Place) -> None:
+        self._place = place
         self.registry = CollectorRegistry()
         self.registry.register(_Cache(engines))
         ProcessCollector(registry=self.registry)
@@ -76,7 +82,8 @@ class Metrics:
             self.source_bytes.labels(each.source).inc(each.bytes)
 
     def text(self) -> bytes:
-        return generate_latest(self.registry)
+        """Labelled with the number of the process where there are several."""
+        return generate_latest(self.registry if self._place.count == 1 else _Labelled(self.registry, self._place))
 
     async def watch_loop(self) -> None:
         """Measure, until cancelled, how late a timer of the event loop is."""
@@ -118,6 +125,43 @@ class _Cache(Collector):
         yield from families
 
 
+class _Labelled(Collector):
+    """A series of each process: a sum of them would fall when one ends, which Prometheus takes for one that began
+    anew."""
+
+    def __init__(self, registry: CollectorRegistry, place: Place) -> None:
+        self._registry = registry
+        self._label = {WORKER: str(place.number)}
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            if family.name not in OF_ALL:
+                family.samples = [each._replace(labels={**each.labels, **self._label}) for each in family.samples]
+            yield family
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def together(place: Place, own: bytes, others: Mapping[int, bytes]) -> bytes:
+    """The figures of all processes of a server; one that is missing in `others` is not up."""
+    families: dict[str, Metric] = {}
+    for text in (own, *others.values()):
+        for family in text_string_to_metric_families(text.decode()):
+            known = families.setdefault(family.name, family)
+            if known is not family and family.name not in OF_ALL:
+                known.samples += family.samples
+    up = GaugeMetricFamily("federation_worker_up", "whether the worker told its figures", labels=[WORKER])
+    for number in range(place.count):
+        up.add_metric([str(number)], number == place.number or number in others)
+    return generate_latest(_Families([*families.values(), up]))
+
+
 class CountRequests:
     """The middleware that counts requests by route and status."""
 
@@ -126,7 +170,7 @@ class CountRequests:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or asks(scope):
             await self._app(scope, receive, send)
             return
 

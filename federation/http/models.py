@@ -172,3 +172,4 @@ class QueryInfo(BaseModel):
 
 class QueryList(BaseModel):
     queries: list[QueryInfo]
+    silent_workers: list[int] = Field([], description="those that did not answer: theirs are missing")

@@ -71,12 +71,8 @@ class Queries:
         self._forget(run)
         self._on_end(run)
 
-    def get(self, query_id: str) -> Run:
-        """Raises HttpProblem 404."""
-        run = self._runs.get(query_id) or self._ended.get(query_id)
-        if run is None:
-            raise HttpProblem(404, f"there is no query {query_id}", hint=f"the last {KEPT} that have ended are kept")
-        return run
+    def get(self, query_id: str) -> Run | None:
+        return self._runs.get(query_id) or self._ended.get(query_id)
 
     def all(self) -> list[Run]:
         """Those that run, then those that have ended, the newest first."""

@@ -82,6 +82,10 @@ class Results:
     def delete(self, statement_id: str) -> None:
         self.path(statement_id).unlink(missing_ok=True)
 
+    def delete_partial(self, statement_id: str) -> None:
+        """What a process that has died had written of it."""
+        self.path(statement_id).with_suffix(PARTIAL).unlink(missing_ok=True)
+
     def used(self) -> int:
         """By all results, those that are being written too."""
         total = 0

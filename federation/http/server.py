@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,8 +15,10 @@ from federation.http.auth import Authenticator
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
 from federation.http.metrics import Metrics
+from federation.http.place import Place
 from federation.http.probes import Probes
 from federation.http.queries import Queries
+from federation.http.siblings import Siblings
 from federation.http.state import State
 from federation.http.statement_runs import StatementRuns
 from federation.http.stream import Answers
@@ -38,6 +41,8 @@ class Server:
     config: ServerConfig
     engines: Engines
     state: State
+    place: Place = field(default_factory=Place)
+    siblings: Siblings = field(default_factory=Siblings)
     workers: Workers = field(init=False)
     queries: Queries = field(init=False)
     answers: Answers = field(init=False)
@@ -46,15 +51,16 @@ class Server:
     probes: Probes = field(init=False)
     statements: StatementRuns = field(init=False)
     faces: list[Face] = field(default_factory=list)
+    cancel_session: Callable[[int, bytes], None] = lambda *_: None  # of PostgreSQL's protocol
     _drain_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.threads)
-        self.metrics = Metrics(self.engines)
+        self.metrics = Metrics(self.engines, self.place)
         self.probes = Probes(self.engines, self.workers)
         self.queries = Queries(self.config.max_queries, self.metrics.observe)
         self.answers = Answers(self.engines, self.workers, self.queries)
-        self.statements = StatementRuns(self.config, self.engines, self.workers, self.queries, self.state)
+        self.statements = StatementRuns(self.config, self.engines, self.workers, self.queries, self.state, self.place)
         self.authenticator = Authenticator(
             self.engines, Tokens(self.state), self.workers, open_to_all=not self.config.reachable
         )
@@ -75,6 +81,7 @@ class Server:
         await asyncio.gather(*(self.workers.control(run.end, _stopped()) for run in self.queries.running()))
         await asyncio.to_thread(self.engines.close)
         await asyncio.to_thread(self.workers.close)
+        self.siblings.close()
         self.state.close()
 
 

@@ -1,6 +1,6 @@
 """The folder of what outlives a restart: a small database of tokens and statements, and the files of results.
 
-One server uses it at a time; the command line may change tokens beside it.
+One server uses it at a time, with all its processes; the command line may change tokens beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +26,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS token_names ON tokens (name) WHERE revoked IS 
 CREATE TABLE IF NOT EXISTS statements (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL,
     started REAL, ended REAL, expires REAL, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
-    columns TEXT, stats TEXT, error TEXT, starts TEXT, idempotency_key TEXT, callback TEXT, callback_tries INTEGER
+    columns TEXT, stats TEXT, error TEXT, starts TEXT, idempotency_key TEXT, callback TEXT, callback_tries INTEGER,
+    runner INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS statement_keys ON statements (owner, idempotency_key);
 """
@@ -60,6 +61,7 @@ class State:
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(SCHEMA)
+            self._add_runner()
         except (OSError, sqlite3.Error) as exc:
             raise StateFolderFailed(f"the state folder {folder} cannot be used: {exc}") from exc
 
@@ -77,6 +79,13 @@ class State:
         """What a statement returns. Raises sqlite3.IntegrityError where a unique index refuses it."""
         with self._translated(), self._lock:
             return self._database.execute(sql, values or {}).fetchall()
+
+    def _add_runner(self) -> None:
+        """A folder of before there were several processes has none."""
+        columns = {row["name"] for row in self._database.execute("PRAGMA table_info(statements)")}
+        if "runner" not in columns:
+            with suppress(sqlite3.OperationalError):  # another process was quicker
+                self._database.execute("ALTER TABLE statements ADD COLUMN runner INTEGER NOT NULL DEFAULT 0")
 
     def close(self) -> None:
         with self._lock:

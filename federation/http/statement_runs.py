@@ -14,16 +14,16 @@ from federation.http.config import ServerConfig
 from federation.http.engines import Engines
 from federation.http.errors import ShuttingDown, TooManyQueries
 from federation.http.formats import result_columns
+from federation.http.place import Place
 from federation.http.problems import problem
 from federation.http.queries import Queries
 from federation.http.results import Results
 from federation.http.run import Run
 from federation.http.state import State
-from federation.http.statement_store import Statement, Statements
+from federation.http.statement_store import Statements
 from federation.http.workers import Workers
 
 log = logging.getLogger(__name__)
-AT_ONCE = 4
 WAITING = 1000
 EXPIRE_EVERY = 30.0
 
@@ -32,25 +32,33 @@ class StatementRuns:
     """For the event loop's thread; what blocks runs in others."""
 
     def __init__(
-        self, config: ServerConfig, engines: Engines, workers: Workers, queries: Queries, state: State
+        self,
+        config: ServerConfig,
+        engines: Engines,
+        workers: Workers,
+        queries: Queries,
+        state: State,
+        place: Place,
     ) -> None:
-        self.store = Statements(state)
+        self.store = Statements(state, place.serial)
+        self._place = place
         self.results = Results(state.folder / "results", config.result_bytes)
         self._config = config
         self._engines = engines
         self._workers = workers
         self._queries = queries
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="statement")
+        self._threads = ThreadPoolExecutor(config.statements_at_once, thread_name_prefix="statement")
         self._caller = Caller(self.store, lambda: engines.current.catalog.access.callbacks)
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
 
     def start(self) -> None:
-        """Take over what an earlier server has left."""
-        self.store.interrupt_all(self._config.result_ttl)
-        self._expire()
-        self.results.keep_only(self.store.ids())
+        """The first process of a server takes over what an earlier one has left."""
+        if self._place.first:
+            self.store.take_over(None, self._config.result_ttl)
+            self._expire()
+            self.results.keep_only(self.store.ids())
         self._caller.start()
         self._expiring = asyncio.create_task(self._expire_for_good())
 
@@ -69,15 +77,16 @@ class StatementRuns:
         self._tasks.add(task)  # a task that nobody holds may vanish
         task.add_done_callback(self._tasks.discard)
 
-    def running(self, statement_id: str) -> Run | None:
-        return self._runs.get(statement_id)
+    def forget(self, statement_id: str) -> None:
+        """And its result. Talks to the disk."""
+        self.results.delete(statement_id)
+        self.store.delete(statement_id)
 
-    async def delete(self, statement: Statement, reason: str) -> None:
-        """Cancel it, down to the sources, if it has not ended; otherwise forget it and its result."""
-        if (run := self._runs.get(statement.id)) is not None:
-            await self._workers.control(run.cancel, reason)
-        elif statement.ended is not None:
-            await self._workers.control(self._delete, statement.id)
+    def take_over(self, serial: int) -> None:
+        """From another process of the server, which has died. Talks to the disk."""
+        for statement_id in self.store.take_over(serial, self._config.result_ttl):
+            self.results.delete_partial(statement_id)
+        self._caller.wake()
 
     async def close(self, deadline: float) -> None:
         """Let them run until the deadline of `time.monotonic`; what runs longer is interrupted."""
@@ -88,7 +97,7 @@ class StatementRuns:
         failure = ShuttingDown("the server was shut down")
         await asyncio.gather(*(self._workers.control(run.end, failure) for run in self._runs.values()))
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
-        await asyncio.to_thread(self.store.interrupt_all, self._config.result_ttl)
+        await asyncio.to_thread(self.store.interrupt, self._config.result_ttl)
         await asyncio.to_thread(self._caller.close)
 
     async def _run(self, run: Run) -> None:
@@ -133,8 +142,4 @@ class StatementRuns:
 
     def _expire(self) -> None:
         for statement_id in self.store.expired():
-            self._delete(statement_id)
-
-    def _delete(self, statement_id: str) -> None:
-        self.results.delete(statement_id)
-        self.store.delete(statement_id)
+            self.forget(statement_id)

@@ -13,6 +13,7 @@ from federation.http.models import QueryRequest, State
 from federation.http.problems import problem
 from federation.http.state import State as StateFolder
 
+HIDDEN = ("idempotency_key", "runner")
 ENDED = ("finished", "failed", "cancelled", "interrupted")
 
 
@@ -40,10 +41,12 @@ class Statement:
 
 
 class Statements:
-    """Every method talks to the disk, and may be called from any thread."""
+    """Those of all processes of a server; what this one runs has its number, `runner`. Every method talks to the disk,
+    and may be called from any thread."""
 
-    def __init__(self, state: StateFolder) -> None:
+    def __init__(self, state: StateFolder, runner: int = 0) -> None:
         self._state = state
+        self._runner = runner
 
     def create(
         self, statement_id: str, owner: str, request: QueryRequest, key: str | None, callback: str | None
@@ -58,11 +61,12 @@ class Statements:
             "created": time.time(),
             "key": key,
             "callback": callback,
+            "runner": self._runner,
         }
         try:
             self._state.rows(
-                """INSERT INTO statements (id, owner, request, state, created, idempotency_key, callback)
-                   VALUES (:id, :owner, :request, 'queued', :created, :key, :callback)""",
+                """INSERT INTO statements (id, owner, request, state, created, idempotency_key, callback, runner)
+                   VALUES (:id, :owner, :request, 'queued', :created, :key, :callback, :runner)""",
                 values,
             )
         except sqlite3.IntegrityError:
@@ -105,12 +109,30 @@ class Statements:
             values,
         )
 
-    def interrupt_all(self, ttl: float) -> None:
-        """What ran when the server ended, in whatever way, will not go on."""
+    def interrupt(self, ttl: float) -> None:
+        """What this process runs ends with it."""
+        self._interrupt(self._runner, ttl)
+
+    def take_over(self, runner: int | None, ttl: float) -> list[str]:
+        """What that process, or all others if it is None, ran when it ended, in whatever way, will not go on; whoever
+        waits to be told is told by this one. The ids of what did not end by itself."""
+        interrupted = self._interrupt(runner, ttl)
+        self._state.rows(
+            "UPDATE statements SET runner = :own WHERE :runner IS NULL OR runner = :runner",
+            {"own": self._runner, "runner": runner},
+        )
+        return interrupted
+
+    def _interrupt(self, runner: int | None, ttl: float) -> list[str]:
         error = StatementInterrupted("the server ended while the statement ran", hint="run it again")
-        rows = self._state.rows("SELECT id FROM statements WHERE state IN ('queued', 'running')")
+        rows = self._state.rows(
+            """SELECT id FROM statements
+               WHERE state IN ('queued', 'running') AND (:runner IS NULL OR runner = :runner)""",
+            {"runner": runner},
+        )
         for row in rows:
             self.ended(row["id"], "interrupted", ttl, error=problem(error, row["id"]))
+        return [row["id"] for row in rows]
 
     def expired(self) -> list[str]:
         rows = self._state.rows("SELECT id FROM statements WHERE expires <= :now", {"now": time.time()})
@@ -123,8 +145,11 @@ class Statements:
         return {row["id"] for row in self._state.rows("SELECT id FROM statements")}
 
     def to_call(self) -> list[Statement]:
-        """Those whose callers wait to be told."""
-        rows = self._state.rows("SELECT * FROM statements WHERE callback_tries IS NOT NULL AND ended IS NOT NULL")
+        """Those of this process whose callers wait to be told."""
+        rows = self._state.rows(
+            "SELECT * FROM statements WHERE callback_tries IS NOT NULL AND ended IS NOT NULL AND runner = :runner",
+            {"runner": self._runner},
+        )
         return [_statement(row) for row in rows]
 
     def called(self, statement_id: str, tries: int | None) -> None:
@@ -135,7 +160,7 @@ class Statements:
 
 
 def _statement(row: sqlite3.Row) -> Statement:
-    values = {key: row[key] for key in row.keys() if key != "idempotency_key"}  # noqa: SIM118 -- iterates over values
+    values = {key: row[key] for key in row.keys() if key not in HIDDEN}  # noqa: SIM118 -- iterates over values
     for key in ("columns", "stats", "error", "starts"):
         values[key] = json.loads(values[key]) if values[key] is not None else None
     return Statement(**{**values, "request": QueryRequest.model_validate_json(values["request"])})

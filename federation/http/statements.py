@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from federation.http.models import (
     Limit,
     Offset,
     Problem,
+    QueryInfo,
     QueryRequest,
     ResultColumn,
     SourceProgress,
@@ -28,6 +30,7 @@ from federation.http.models import (
 from federation.http.negotiation import preferred_coding
 from federation.http.problems import MEDIA_TYPE, QUERY_ID, HttpProblem
 from federation.http.query import RESULT, Accept
+from federation.http.query_list import cancel, every_query, look
 from federation.http.requested import requested
 from federation.http.run import ID
 from federation.http.server import Server, server_of, user_of
@@ -112,26 +115,38 @@ async def create_statement(
     found = await server.workers.control(server.statements.store.get, made)
     if found is None:
         raise HttpProblem(409, "the statement of that Idempotency-Key is just being deleted")
-    return _info(server, found)
+    return _info(found, await _progress(request, server, found))
 
 
 @router.get("", response_model=StatementList)
 async def list_statements(request: Request, server: Annotated[Server, Depends(server_of)]) -> dict[str, Any]:
     """The caller's statements, the newest first."""
     found = await server.workers.control(server.statements.store.of, user_of(request))
-    return {"statements": [_info(server, each) for each in found]}
+    running = any(each.ended is None for each in found)
+    queries = (await every_query(request, server)).queries if running else []
+    progress = {each.query_id: each for each in queries}
+    return {"statements": [_info(each, progress.get(each.id) if each.ended is None else None) for each in found]}
 
 
 @router.get("/{statement_id}", response_model=StatementInfo)
-async def get_statement(server: Annotated[Server, Depends(server_of)], statement: Found) -> dict[str, Any]:
+async def get_statement(
+    request: Request, server: Annotated[Server, Depends(server_of)], statement: Found
+) -> dict[str, Any]:
     """The state of a statement, with its progress at each source."""
-    return _info(server, statement)
+    return _info(statement, await _progress(request, server, statement))
 
 
 @router.delete("/{statement_id}", status_code=204)
 async def delete_statement(request: Request, server: Annotated[Server, Depends(server_of)], statement: Found) -> None:
     """Cancel a statement that runs, down to its sources; forget one that has ended, with its result."""
-    await server.statements.delete(statement, f"the statement was cancelled by {user_of(request)}")
+    if statement.ended is not None:
+        await server.workers.control(server.statements.forget, statement.id)
+        return
+    try:
+        await cancel(request, server, statement.id, f"the statement was cancelled by {user_of(request)}")
+    except HttpProblem as exc:
+        if exc.status != 404:  # else its process has died, which is about to be written down
+            raise
 
 
 @router.get("/{statement_id}/result", responses=RESULT, response_class=Response)
@@ -169,8 +184,15 @@ async def get_result(
     return await respond(stream, form, coding, lambda: headers)
 
 
-def _info(server: Server, statement: Statement) -> dict[str, Any]:
-    run = server.statements.running(statement.id)
+async def _progress(request: Request, server: Server, statement: Statement) -> QueryInfo | None:
+    """Of one that has not ended."""
+    if statement.ended is None:
+        with suppress(HttpProblem):  # its process has died, or does not answer
+            return await look(request, server, statement.id)
+    return None
+
+
+def _info(statement: Statement, progress: QueryInfo | None) -> dict[str, Any]:
     return {
         "statement_id": statement.id,
         "state": statement.state,
@@ -179,9 +201,9 @@ def _info(server: Server, statement: Statement) -> dict[str, Any]:
         "started": statement.started,
         "ended": statement.ended,
         "expires": statement.expires,
-        "rows": run.rows if run is not None else statement.rows,
+        "rows": progress.rows if progress is not None else statement.rows,
         "bytes": statement.bytes,
-        "sources": run.sources() if run is not None else (statement.stats or {}).get("sources", []),
+        "sources": progress.sources if progress is not None else (statement.stats or {}).get("sources", []),
         "columns": statement.columns,
         "stats": statement.stats,
         "error": statement.error,

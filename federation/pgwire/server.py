@@ -1,4 +1,4 @@
-"""The listening socket, the connections with their threads, and the end of both."""
+"""The listening sockets, the connections with their threads, and the end of both."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 
 from adapters.errors import OperationalError, QueryCancelled
 from federation.http.config import is_loopback
 from federation.http.errors import NotAuthenticated, ShuttingDown
+from federation.http.place import Place
 from federation.pgwire import messages
 from federation.pgwire.authentication import Authenticator
 from federation.pgwire.connection import Connection, Gone
@@ -50,17 +51,20 @@ class AdminShutdown(ShuttingDown, sqlstate="57P01"):
 
 
 class PgServer:
-    """Every method may be called from any thread. Raises OSError when the address cannot be had."""
+    """Takes connections from the listeners, or by `take`. The ids of its sessions are those of `place`, and a cancel
+    request for a session of another process goes to `cancel_elsewhere`, with the number of that. Every method may be
+    called from any thread."""
 
     def __init__(
         self,
         queries: Queries,
         authenticator: Authenticator,
         *,
-        host: str,
-        port: int,
+        listeners: Sequence[socket.socket] = (),
         tls: Tls | None = None,
         most_sessions: int = 500,
+        place: Place = Place(),  # noqa: B008 -- frozen
+        cancel_elsewhere: Callable[[int, int, bytes], object] = lambda *_: None,
     ) -> None:
         self._authenticator = authenticator
         self._queries = queries
@@ -68,18 +72,21 @@ class PgServer:
         self._most_sessions = most_sessions
         self._read = lru_cache(KEPT_STATEMENTS)(statements)
         self._watch = Watch()
-        self._numbers = itertools.count(1)
+        self._place = place
+        self._cancel_elsewhere = cancel_elsewhere
+        self._numbers = itertools.count(1 + place.number, place.count)
         self._lock = threading.RLock()
         self._connections: set[Connection] = set()
         self._sessions: dict[int, tuple[bytes, Session, Connection]] = {}
         self._draining = False
-        self._listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
-        self.port: int = self._listener.getsockname()[1]
+        self._listeners = listeners
 
     def start(self) -> None:
         """Answer from now on."""
         threading.Thread(target=self._queries.warm, name="postgres-warm", daemon=True).start()
-        threading.Thread(target=self._accept, name="postgres-accept", daemon=True).start()
+        for listener in self._listeners:
+            listener.listen(BACKLOG)
+            threading.Thread(target=self._accept, args=[listener], name="postgres-accept", daemon=True).start()
 
     def drain(self) -> None:
         """Take nothing new: a session ends as soon as it has nothing to do."""
@@ -106,8 +113,20 @@ class PgServer:
             connection.abort()
         self._watch.close()
 
+    @property
+    def clients(self) -> int:
+        return len(self._connections)
+
     def cancel(self, pid: int, secret: bytes) -> None:
         """End what that session does, if the secret is its own."""
+        owner = (pid - 1) % self._place.count
+        if owner == self._place.number:
+            self.cancel_here(pid, secret)
+        else:
+            self._cancel_elsewhere(owner, pid, secret)
+
+    def cancel_here(self, pid: int, secret: bytes) -> None:
+        """As `cancel`, for a session of this process."""
         found = self._sessions.get(pid)
         if found is not None and hmac.compare_digest(found[0], secret):
             found[1].cancel()
@@ -115,31 +134,36 @@ class PgServer:
     # --- connections ------------------------------------------------------------------------------------------------
 
     def _stop_listening(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        self._listener.close()
+        for listener in self._listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+            listener.close()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while not self._draining:
             try:
-                connected, _ = self._listener.accept()
+                connected, _ = listener.accept()
             except OSError as exc:
                 if not self._draining:
                     log.warning("no connection can be accepted: %s", exc)
                     time.sleep(LOOK_EVERY)
                 continue
-            with self._lock:
-                full = len(self._connections) >= self._most_sessions + MOST_STARTING
-            if full:
-                _refuse(connected)
-                continue
-            try:
-                connection = Connection(connected)
-            except OSError:  # it has gone already
-                connected.close()
-                continue
-            self._connections.add(connection)
-            threading.Thread(target=self._serve, args=[connection], name="postgres", daemon=True).start()
+            self.take(connected)
+
+    def take(self, connected: socket.socket) -> None:
+        """Answer a client that has just connected."""
+        with self._lock:
+            full = len(self._connections) >= self._most_sessions + MOST_STARTING
+        if full:
+            _refuse(connected)
+            return
+        try:
+            connection = Connection(connected)
+        except OSError:  # it has gone already
+            connected.close()
+            return
+        self._connections.add(connection)
+        threading.Thread(target=self._serve, args=[connection], name="postgres", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         """A connection from its first byte to its last."""
@@ -198,10 +222,6 @@ class PgServer:
         finally:
             session.close()
             del self._sessions[session.pid]
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
 
 
 def _tell(connection: Connection, exc: Exception) -> None:

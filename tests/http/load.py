@@ -8,6 +8,7 @@ import os
 import random
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,19 +81,19 @@ async def _leaves(client: httpx.AsyncClient, load: Load) -> None:
 
 
 def descriptors(server: Running) -> int:
-    return len(os.listdir(f"/proc/{server.process.pid}/fd"))  # noqa: PTH208 -- a Path for each would take longer
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in server.pids())  # noqa: PTH208 -- a Path takes longer
 
 
 def memory(server: Running) -> int:
     """Resident bytes."""
-    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in server.pids())
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def waited(server: Running) -> float:
     """The seconds that its threads have waited for a processor, which others had."""
     total = 0
-    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+    for thread in [each for pid in server.pids() for each in Path(f"/proc/{pid}/task").iterdir()]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             total += int((thread / "schedstat").read_text().split()[1])
     return total / 1e9
@@ -101,8 +102,7 @@ def waited(server: Running) -> float:
 def late(server: Running, seconds: float) -> tuple[int, int]:
     """How often the event loop was later than that, of how often it was looked at."""
     text = server.client.get("/metrics").text
-    found = {
-        label: int(float(count))
-        for label, count in re.findall(r'federation_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)', text)
-    }
+    found: Counter[str] = Counter()
+    for label, count in re.findall(r'federation_event_loop_lag_seconds_bucket\{le="([^"]+)".*\} (\S+)', text):
+        found[label] += int(float(count))
     return found["+Inf"] - found[str(seconds)], found["+Inf"]

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import httpx
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 ROWS = 200_000  # of f.numbers
 GOOD_ROWS = 600_000  # of lite.late, before the one that cannot be read
 CATALOG = """
@@ -81,6 +81,11 @@ class Running:
 
     def query(self, sql: str, accept: str = "application/json", **more: Any) -> httpx.Response:
         return self.client.post("/v1/query", json={"sql": sql, **more}, headers={"Accept": accept})
+
+    def pids(self) -> list[int]:
+        """Of the process and its children."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

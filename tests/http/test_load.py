@@ -13,12 +13,16 @@ from tests.http.running import start_server, wait_for, write_sample
 LATE = 0.1  # seconds that the event loop is never held up
 
 
+LONG = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
 @pytest.mark.parametrize(
-    ("clients", "seconds"), [(40, 4.0), pytest.param(200, 60.0, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    ("clients", "seconds", "options"),
+    [(40, 4.0, ()), pytest.param(200, 60.0, (), marks=LONG), pytest.param(200, 20.0, ("--workers", "2"), marks=LONG)],
 )
-def test_load(tmp_path: Path, clients: int, seconds: float) -> None:
+def test_load(tmp_path: Path, clients: int, seconds: float, options: tuple[str, ...]) -> None:
     write_sample(tmp_path)
-    with start_server(tmp_path) as server:
+    with start_server(tmp_path, *options) as server:
         asyncio.run(run_load(server, clients, 2.0))
         wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         before = memory(server), descriptors(server)
