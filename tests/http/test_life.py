@@ -110,6 +110,22 @@ def test_a_slow_reader_holds_bounded_memory_and_slows_nobody(with_postgres: Runn
     wait_for(lambda: statements_at(postgres) == 0)
 
 
+def test_a_slow_reader_of_files_holds_bounded_memory(server: Running) -> None:
+    """DuckDB is ahead of its readers, and waits for them."""
+    before = memory(server)
+    readers = [post(server, "SELECT n.* FROM f.numbers n, range(1000)") for _ in range(3)]
+    for reader in readers:
+        assert reader.recv(100).startswith(b"HTTP/1.1 200")
+    sizes = [0]
+    while len(sizes) < 3 or sizes[-1] > sizes[-3] + (8 << 20):  # until it grows no more: of 10 GB each
+        time.sleep(1)
+        sizes.append(memory(server) - before)
+        assert sizes[-1] < len(readers) * (96 << 20)
+    for reader in readers:
+        reader.close()
+    wait_for(lambda: not server.client.get("/v1/queries?state=running").json()["queries"], 5.0)
+
+
 def test_a_source_that_dies_and_another_that_answers(tmp_path: Path) -> None:
     from tests.servers import run_sql
 
