@@ -46,23 +46,22 @@ class Wire:
             raise AssertionError("the server has closed the connection")
         return size
 
-    def discard(self, tag: str, slow: float = 0.0) -> None:
-        """All that is answered, whose end must say so. The first `slow` seconds are spent on pauses."""
+    def discard(self, tag: str, slow: float = 0.0, seen: bytes = b"") -> None:
+        """All that is answered, whose end must say so. The first `slow` seconds are spent on pauses; `seen` are bytes
+        of it that were received before."""
         until = time.monotonic() + slow
         end = tag.encode() + b"\0" + READY
-        tail = b""
-        while True:
+        tail = seen[-len(end) :]
+        while not tail.endswith(READY):
             size = self._receive()
             tail = (tail + self._block[max(0, size - len(end)) : size])[-len(end) :]
-            if tail.endswith(READY):
-                if tail != end:
-                    raise AssertionError(bytes(self._block[:size])[-500:])
-                return
             if slow and time.monotonic() < until:
                 time.sleep(PAUSE)
+        if tail != end:
+            raise AssertionError(f"an answer ended with {tail!r}")
 
-    def first_row(self, sql: str) -> float:
-        """Seconds until the first row has come; then the connection is of no use any more."""
+    def first_row(self, sql: str, tag: str) -> float:
+        """Seconds until the first row has come; the others are discarded."""
         started = time.perf_counter()
         self.ask(sql)
         found = b""
@@ -72,5 +71,6 @@ class Wire:
             at = 0
             while at + HEADER <= len(found):
                 if found[at : at + KIND] == b"D":
+                    self.discard(tag, seen=found)
                     return seconds
                 at += KIND + int.from_bytes(found[at + KIND : at + HEADER], "big")

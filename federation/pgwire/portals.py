@@ -11,9 +11,9 @@ from adapters.base import CancelToken
 from adapters.errors import ProgrammingError
 from federation.pgwire.answers import Answer, Columns, KeptAnswer
 from federation.pgwire.dialect.statements import Execute, Fetch, Parsed, Query
+from federation.pgwire.encoder import ROWS
 
 FIRST_ROWS = 2048  # are there soon
-BATCH_ROWS = 8192
 
 
 class NotForward(ProgrammingError, sqlstate="55000"):
@@ -74,7 +74,7 @@ class Portal:
         self._opened()
         left = most
         while (left is None or left > 0) and (batch := self._next()) is not None:
-            rows = BATCH_ROWS if self.position else FIRST_ROWS
+            rows = ROWS if self.position else FIRST_ROWS
             part = batch.slice(0, rows if left is None else min(left, rows))
             self._rest = batch.slice(part.num_rows) if part.num_rows < batch.num_rows else None
             if left is not None:
