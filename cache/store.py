@@ -228,15 +228,17 @@ class Store:
 
     # --- versions -----------------------------------------------------------------------------------------------
 
-    def renew(self, entry: Entry, asked: float) -> None:
-        """Its source said at `asked` or later that it has the same rows."""
+    def renew(self, entry: Entry, asked: float, pinned_until: float = 0.0) -> None:
+        """Its source said at `asked` or later that it has the same rows. Until `pinned_until`, others make room before
+        it."""
         if self._index is None:
             return
         try:
             with self._index.transact():
                 found = self._still(self._index, entry)
                 if found is not None:
-                    renewed = replace(found, renewed=max(found.renewed, asked))
+                    longest = max(found.pinned_until, pinned_until)
+                    renewed = replace(found, renewed=max(found.renewed, asked), pinned_until=longest)
                     self._index.set(_ENTRY + entry.digest, renewed.to_text())
         except FAILURES as exc:
             self._complain(exc)

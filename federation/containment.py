@@ -24,7 +24,7 @@ from cache.pruning import pruned
 from cache.regions import Region, load_region
 from cache.store import Store
 from federation.local import LocalSchema
-from federation.planner.answers import CACHED, REST, answer, conditions, unite
+from federation.planner.answers import CACHED, REST, answer, unite
 from federation.planner.nodes import Fragment, TableScan
 from federation.planner.regions import Asked, ask
 from federation.progress import State
@@ -102,16 +102,15 @@ class Containment:
         return ask(fragment, tables, self._local, keys or ())
 
     def seek(self, key: FragmentKey, asked: Asked, judge: Judge) -> Found | None:
-        regions = [asked.rows] if asked.own is None else [asked.rows, asked.own]
         found: Found | None = None
-        for entry in sorted(self._store.filed(key, regions), key=lambda each: each.bytes):
+        for entry in sorted(self._store.filed(key, asked.regions()), key=lambda each: each.bytes):
             region = _region(entry.region)
-            query = answer(asked, region) if region is not None else None
-            standing = judge(entry) if query is not None else None  # looks into the index: not for what is of no use
-            if region is None or query is None or standing is None:
+            made = answer(asked, region) if region is not None else None
+            standing = judge(entry) if made is not None else None  # looks into the index: not for what is of no use
+            if made is None or standing is None:
                 continue
             if found is None or standing.state is State.FRESH:
-                found = Found(entry, standing, query, conditions=conditions(asked, region))
+                found = Found(entry, standing, made.query, conditions=made.conditions)
             if standing.state is State.FRESH:
                 break
         return found

@@ -3,7 +3,7 @@
 1. The table or view is planned like a query for all of it, without runtime filters: each fragment is then whole, and
    answers whatever asks for less of it.
 2. Each fragment that may be cached is fetched and recorded like any other. Readers have the old one until the new
-   one is committed.
+   one is committed. What its source knows to be unchanged is renewed instead.
 3. Of a table with a cursor, only what is new is fetched, if there is a fragment to begin with (`increment`).
 """
 
@@ -22,7 +22,7 @@ from cache.entry import Entry
 from cache.pins import Held
 from cache.recording import Recording
 from catalog.model import CatalogTable
-from federation.caching import FragmentCache, Wanted
+from federation.caching import Cached, FragmentCache, Wanted
 from federation.containment import Found, Standing
 from federation.engine import Engine, Result
 from federation.increment import Increment, literal
@@ -100,7 +100,12 @@ class Refresher:
             base = store.look(wanted.key)
             if base is not None and base.as_of <= store.valid_from(base):
                 base = None
-            recording = self._turn(wanted, schema, self._about(increment, base))
+            policy = wanted.policy
+            pinned_until = began + policy.ttl + max(policy.stale_while_revalidate, policy.stale_if_error)
+            recording = self._turn(wanted, schema, self._about(increment, base), pinned_until)
+            held = Held(wanted.key.digest, wanted.key.source, wanted.tables)
+            if self._renewed(wanted, schema, recording, pinned_until):
+                return held
             if self.full or increment is None or base is None or not self._merge(increment, base, schema, recording):
                 self.full = True
                 unused.pop_all()
@@ -113,14 +118,35 @@ class Refresher:
                 f"{self._pinned.name} was fetched, and could not be kept",
                 hint="the disk may be full, or max_size or cache_size too small; the log says more",
             )
-        return Held(wanted.key.digest, wanted.key.source, wanted.tables)
+        return held
 
-    def _turn(self, wanted: Wanted, schema: pa.Schema, about: About) -> Recording:
+    def _renewed(self, wanted: Wanted, schema: pa.Schema, recording: Recording, pinned_until: float) -> bool:
+        """Whether nothing has to be fetched, and the recording was ended. Otherwise what is fetched will be kept with
+        the versions of now."""
+        asked = self._cache.store.clock()
+        try:
+            found = self._unchanged(wanted, schema, recording)
+        except BaseException:
+            recording.abandon()
+            raise
+        if found is None:
+            return False
+        found.close()
+        if self.full or found.query or found.entry.digest != wanted.key.digest:  # or it is one that holds more
+            return False
+        recording.abandon()
+        self._cache.store.renew(found.entry, asked, pinned_until)
+        return True
+
+    def _unchanged(self, wanted: Wanted, schema: pa.Schema, recording: Recording) -> Cached | None:
+        if wanted.current() is not None:
+            return self._cache.find_same(wanted, schema, self._cancel)
+        return self._cache.confirm(wanted, schema, recording, self._cancel) if self._cache.checks(wanted) else None
+
+    def _turn(self, wanted: Wanted, schema: pa.Schema, about: About, pinned_until: float) -> Recording:
         """Waits for a query that fetches the same just now."""
-        policy = wanted.policy
         while True:
-            longest = policy.ttl + max(policy.stale_while_revalidate, policy.stale_if_error)
-            recording = self._cache.record(wanted, schema, about, self._cache.store.clock() + longest)
+            recording = self._cache.record(wanted, schema, about, pinned_until)
             if recording is not None:
                 return recording
             self._cancel.check()

@@ -2,7 +2,7 @@
 
 A fragment of plain rows answers every SELECT over the same relations whose rows it holds: DuckDB computes it. One that
 is grouped answers those of the same grouping, with more conditions on the keys. One with a LIMIT answers itself with a
-smaller one.
+smaller one. What answers a derived table answers what asks nothing but that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from adapters.sql.scan import to_expression
 from cache.domains import predicates_of
 from cache.regions import Region, contains, narrowed, remainder
 from federation.planner import filters
-from federation.planner.fragments import to_sql
-from federation.planner.regions import Asked, Origin, Part, order_of, quoted_name, text_of
+from federation.planner.derived_tables import TYPE, order_of
+from federation.planner.fragments import restorable, restored, restoring, to_sql
+from federation.planner.regions import Asked, Origin, Part, quoted_name, text_of
 
 CACHED = "cached"  # the relation that holds the rows
 REST = "rest"  # what was fetched of them
@@ -36,19 +37,44 @@ _SCALARS = (
 )
 
 
-def answer(asked: Asked, cached: Region) -> str | None:
-    """The query in DuckDB's dialect that answers from the fragment, under the name `CACHED`; None where that does not
-    hold the rows, or not what to pick them by."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The query in DuckDB's dialect that answers from a fragment, under the name `CACHED`. `conditions` are what it
+    tests on single columns of that, as far as this can be said so."""
+
+    query: str
+    conditions: tuple[Predicate, ...] = ()
+
+
+def answer(asked: Asked, cached: Region) -> Answer | None:
+    """None where the fragment does not hold the rows, or not what to pick them by."""
+    found = _answered(asked, cached)
+    return Answer(to_sql(found[0]), _conditions(found[1], cached)) if found is not None else None
+
+
+def _answered(asked: Asked, cached: Region) -> tuple[exp.Select, Asked] | None:
+    """The query, and that of its derived tables, or itself, which reads the fragment."""
     select = None
     if contains(cached, asked.rows):
         select = _recomputed(asked, cached)
     elif asked.own is not None and contains(cached, asked.own):
         select = _projected(asked, cached)
-    return to_sql(select) if select is not None else None
+    if select is not None:
+        return select, asked
+    inner = _answered(asked.inner, cached) if asked.inner is not None else None
+    return (_above(asked, inner[0]), inner[1]) if inner is not None else None
 
 
-def conditions(asked: Asked, cached: Region) -> tuple[Predicate, ...]:
-    """What the query of `answer` tests on single columns of the fragment, as far as that can be said so."""
+def _above(asked: Asked, derived: exp.Select) -> exp.Select:
+    """The SELECT over what answers its derived table."""
+    select = asked.select.copy()
+    relation = select.args["from_"].this
+    inner = restoring(exp.Subquery(this=derived, alias=exp.TableAlias(this=quoted_name(CACHED))), asked.types)
+    relation.set("this", inner.this)
+    return select
+
+
+def _conditions(asked: Asked, cached: Region) -> tuple[Predicate, ...]:
     found: list[Predicate] = []
     for column, domain in asked.rows.domains.items():
         tested = cached.loose or cached.domain(column) != domain
@@ -84,7 +110,7 @@ def unite(asked: Asked, cached: Region) -> Union | None:
         return None
     table = exp.Table(this=quoted_name(REST), alias=exp.TableAlias(this=quoted_name("t")))
     rest = exp.select("*").from_(table).where(*(to_expression(each) for each in missing))
-    both = f"SELECT * FROM ({held}) UNION ALL {to_sql(rest)}"
+    both = f"SELECT * FROM ({held.query}) UNION ALL {to_sql(rest)}"
     order = ", ".join(_sorted(each, asked.own) for each in order_of(asked.select))
     both = f"SELECT * FROM ({both}) ORDER BY {order}" if order else both
     return Union(both, missing, origin)
@@ -129,6 +155,7 @@ def _over(select: exp.Select, asked: Asked, cached: Region) -> exp.Select | None
         found = cached.outputs.get(text_of(holder.this))
         if found is not None and (isinstance(holder.this, exp.Column) or not select.args.get("group")):
             holder.set("this", _column(found))
+    _take_computed(select, cached)
     left = [each for each in select.find_all(exp.Column) if each.table != CACHED]
     subqueries = any(each is not select for each in select.find_all(exp.Query))
     if subqueries or not {text_of(each) for each in left} <= known:
@@ -136,6 +163,15 @@ def _over(select: exp.Select, asked: Asked, cached: Region) -> exp.Select | None
     for column in left:
         column.replace(_column(cached.outputs[text_of(column)]))
     return select
+
+
+def _take_computed(select: exp.Select, cached: Region) -> None:
+    """Columns that a derived table computes come from the fragment, in place, where that holds them."""
+    for node in list(select.walk()):
+        type_ = node.meta.get(TYPE, "")
+        found = cached.outputs.get(text_of(node)) if restorable(type_) else None
+        if found is not None:
+            node.replace(restored(_column(found), type_))
 
 
 def _known(asked: Asked, cached: Region) -> set[str]:

@@ -22,7 +22,7 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
-_ZONED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d(:\d\d)?)")
+ZONED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d(:\d\d)?)")
 
 
 def integer(type_: str) -> bool:
@@ -107,7 +107,7 @@ def _time(text: str, given: str, type_: str) -> Any:
     if type_ == "TIMESTAMP" and given in ("text", "DATE", "TIMESTAMP"):
         pattern = _DATE if given == "DATE" or len(text) == len("2025-01-01") else _TIMESTAMP
         return _distance(text, 1) if pattern.fullmatch(text) else None
-    if type_ == "TIMESTAMP WITH TIME ZONE" and given in ("text", type_) and _ZONED.fullmatch(text):
+    if type_ == "TIMESTAMP WITH TIME ZONE" and given in ("text", type_) and ZONED.fullmatch(text):
         moment = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).replace(tzinfo=None)
         return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
     return None

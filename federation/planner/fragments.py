@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -82,7 +83,7 @@ class Fragments:
             contained=self.optimizations.on(Optimization.CONTAINMENT, source.name),
         )
         self.made.append(fragment)
-        return _relation(fragment, columns)
+        return restoring(exp.Table(this=exp.to_identifier(fragment.name, quoted=True)), columns)
 
     def translate(self, source: Source, query: exp.Query) -> Translated:
         """The query in the dialect of the source. Raises Declined."""
@@ -135,17 +136,30 @@ def to_sql(node: exp.Expr) -> str:
     return node.sql("duckdb", identify=True)
 
 
-def _relation(fragment: Fragment, columns: Sequence[tuple[str, str]]) -> exp.Expr:
-    """The fragment as a relation; a type that no Arrow column brings back is restored by a cast."""
-    table = exp.Table(this=exp.to_identifier(fragment.name, quoted=True))
-    if not any(type_ in ("HUGEINT", "UHUGEINT") for _, type_ in columns):
-        return table
+_LOST = frozenset({"HUGEINT", "UHUGEINT"})
+_KEPT = re.compile(
+    r"BOOLEAN|U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB|DATE|TIME"
+    r"|TIMESTAMP( WITH TIME ZONE)?"
+)
+
+
+def restorable(type_: str) -> bool:
+    """Whether `restored` knows how a column of this DuckDB type comes back from Arrow."""
+    return type_ in _LOST or _KEPT.fullmatch(type_) is not None
+
+
+def restored(column: exp.Column, type_: str) -> exp.Expr:
+    """The column of Arrow in its DuckDB type: by a cast, where Arrow does not bring it back."""
+    return exp.cast(column, type_, dialect="duckdb") if type_ in _LOST else column
+
+
+def restoring(relation: exp.Table | exp.Subquery, columns: Sequence[tuple[str, str]]) -> exp.Table | exp.Subquery:
+    """The relation with columns of these names, restored to these DuckDB types."""
+    if not any(type_ in _LOST for _, type_ in columns):
+        return relation
+    names = [(exp.to_identifier(name, quoted=True), type_) for name, type_ in columns]
     items = [
-        exp.alias_(
-            exp.cast(exp.column(exp.to_identifier(name, quoted=True)), type_, dialect="duckdb"), name, quoted=True
-        )
-        if type_ in ("HUGEINT", "UHUGEINT")
-        else exp.column(exp.to_identifier(name, quoted=True))
-        for name, type_ in columns
+        exp.alias_(restored(exp.column(name), type_), name) if type_ in _LOST else exp.column(name)
+        for name, type_ in names
     ]
-    return exp.Subquery(this=exp.Select(expressions=items).from_(table, copy=False))
+    return exp.Subquery(this=exp.Select(expressions=items).from_(relation, copy=False))

@@ -12,6 +12,7 @@ import pyarrow.types as pt
 from sqlglot import exp
 
 from adapters.base import Column, Predicate, PredicateOp, Table
+from federation.planner.constants import ZONED
 
 _OPERATORS: dict[type[exp.Expr], tuple[PredicateOp, PredicateOp]] = {
     exp.EQ: ("=", "="),
@@ -78,7 +79,7 @@ def _value(node: exp.Expr, column: Column) -> Any:
         if test(column.type):
             try:
                 return reader(text, bool(literal.is_string), cast)
-            except (ValueError, InvalidOperation):
+            except (ValueError, OverflowError, InvalidOperation):
                 return None
     return None
 
@@ -108,8 +109,18 @@ def _timestamp(text: str, string: bool, cast: str | None) -> datetime.datetime |
     return value if value is not None and value.tzinfo is None else None
 
 
+def _instant(text: str, string: bool, cast: str | None) -> datetime.datetime | None:
+    """Without an offset it would be one of the session's time zone."""
+    known = string and cast in (None, "TIMESTAMPTZ") and ZONED.fullmatch(text.replace("T", " "))
+    return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC) if known else None
+
+
 def _plain_timestamp(type_: pa.DataType) -> bool:
     return isinstance(type_, pa.TimestampType) and type_.tz is None
+
+
+def _zoned_timestamp(type_: pa.DataType) -> bool:
+    return isinstance(type_, pa.TimestampType) and type_.tz is not None
 
 
 _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[str, bool, str | None], Any]], ...] = (
@@ -119,4 +130,5 @@ _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[str, bool, str | 
     (pt.is_string, _text),
     (pt.is_date32, _date),
     (_plain_timestamp, _timestamp),
+    (_zoned_timestamp, _instant),
 )

@@ -1,7 +1,8 @@
 """Fragments as regions: what a fragment asks for, in a form in which equal things are written alike.
 
-Tables go by their real names, relations are called `r0`, `r1`, …, conditions of inner joins stand in WHERE. What of the
-fragment only says which rows are wanted becomes its region (`cache.regions`); the rest is the text of its family.
+Tables go by their real names, relations are called `r0`, `r1`, …, conditions of inner joins stand in WHERE, derived
+tables are merged. What of the fragment only says which rows are wanted becomes its region (`cache.regions`); the rest
+is the text of its family. What reads one derived table that cannot be merged is answered from what answers that.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from cache.domains import EVERYTHING, Domain, domain_of
 from cache.regions import Head, Region
 from catalog.model import CatalogTable
 from federation.planner import filters
+from federation.planner.derived_tables import derived_select, merge_derived, order_of, resolve_order
 from federation.planner.domains import DomainReader
-from federation.planner.fragments import Describer
+from federation.planner.fragments import Describer, restorable
 from federation.planner.nodes import Fragment, RemoteQuery, TableScan
 from federation.planner.rewriting import Context, Scope
 
@@ -58,13 +60,21 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a fragment asks for: a `select` over the region `rows`, of plain rows. `own` is the region of what comes of
-    it, None where nothing but itself can be answered from that. `columns` are those of tables."""
+    it, None where nothing but itself can be answered from that. `columns` are those of tables. `inner` is the derived
+    table that is all it reads, where that can be asked for, and `types` are its outputs and their DuckDB types."""
 
     rows: Region
     own: Region | None
     select: exp.Select
     parts: tuple[Part, ...]
     columns: Mapping[str, Origin]
+    inner: Asked | None = None
+    types: Sequence[tuple[str, str]] = ()
+
+    def regions(self) -> list[Region]:
+        """What contains one of these may answer it."""
+        own = [self.own] if self.own is not None else []
+        return [self.rows, *own, *(self.inner.regions() if self.inner is not None else ())]
 
 
 def ask(
@@ -102,13 +112,13 @@ class _Asking:
         self, select: exp.Select, names: Sequence[str], keys: Sequence[Predicate], *, loose: bool, scanned: bool = False
     ) -> Asked | None:
         """`select` is used up; its outputs have these names. It has a WHERE beside the keys, unless it is `scanned`."""
+        merge_derived(select, self._context.describe)
         if not _readable(select, names):
             return None
-        if filters.plain_joins(select):
-            filters.join_conditions_to_where(select)
         for item, name in zip(list(select.expressions), names, strict=True):
             item.replace(exp.alias_(item.unalias().copy(), name, quoted=True))
-        _resolve_order(select)
+        resolve_order(select)
+        inner, types = self._inner(select)
         scope = Scope(select, self._context)
         reader = DomainReader(scope, lambda column: self._type(scope, column))
         conjuncts = [each for each in filters.where_conjuncts(select) if each != exp.true()]
@@ -123,10 +133,20 @@ class _Asking:
             return None
         if keys and not scanned and not _divisible(_own(_region(relations, found, loose=False), select)):
             rows = _region(relations, found, loose=True)  # the keys are tested on what comes of them
-            return Asked(rows, None, select, tuple(part for part, _ in found), columns)
+            return Asked(rows, None, select, tuple(part for part, _ in found), columns, inner, types)
         found += [_key_part(each, outputs[each.column], columns, optional=not scanned) for each in keys]
         rows = _region(relations, found, loose=loose or bool(keys))
-        return Asked(rows, _own(rows, select), select, tuple(part for part, _ in found), columns)
+        return Asked(rows, _own(rows, select), select, tuple(part for part, _ in found), columns, inner, types)
+
+    def _inner(self, select: exp.Select) -> tuple[Asked | None, Sequence[tuple[str, str]]]:
+        """The derived table that the SELECT reads and nothing else, if rows of the cache have the types of its own."""
+        derived = derived_select(select.args["from_"].this)
+        if derived is None or select.args.get("joins") or any(filters.own_subqueries(select)):
+            return None, ()
+        types = self._context.describe(derived) or ()
+        if not types or not all(restorable(type_) for _, type_ in types):
+            return None, ()
+        return self.query(derived.copy(), [name for name, _ in types], (), loose=False), types
 
     def _origin(self, scope: Scope, column: exp.Column) -> Origin | None:
         table = self._context.base(scope.relations.get(column.table))
@@ -175,14 +195,6 @@ def _readable(select: exp.Select, names: Sequence[str]) -> bool:
 
 def _only(node: exp.Expr, known: Sequence[str]) -> bool:
     return not any(value and key not in known for key, value in node.args.items())
-
-
-def _resolve_order(select: exp.Select) -> None:
-    """ORDER BY an output becomes one by its expression."""
-    outputs = {each.alias.lower(): each.unalias() for each in select.expressions}
-    for key in order_of(select):
-        if isinstance(key.this, exp.Column) and not key.this.table and key.this.name.lower() in outputs:
-            key.set("this", outputs[key.this.name.lower()].copy())
 
 
 def _part(node: exp.Expr, found: tuple[exp.Column, Domain] | None) -> tuple[Part, Domain | None]:
@@ -253,11 +265,6 @@ def _head(select: exp.Select) -> Head | None:
         int(limit.expression.this),
         int(offset.expression.this) if offset is not None else 0,
     )
-
-
-def order_of(select: exp.Select) -> list[exp.Expr]:
-    order = select.args.get("order")
-    return order.expressions if order is not None else []
 
 
 def _digest(text: str) -> str:

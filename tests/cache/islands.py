@@ -16,9 +16,10 @@ from adapters.sql.dialect import Reason
 from adapters.sql.scan import to_expression
 from catalog.model import CatalogTable, Source
 from federation.local import LocalSchema
+from federation.planner import filters
 from federation.planner.answers import CACHED, answer
 from federation.planner.nodes import Note, RemoteQuery, TableScan
-from federation.planner.regions import Asked, ask
+from federation.planner.regions import Asked, ask, quoted_name
 from tests.cache.test_domains import COLUMNS, random_predicate
 
 SOURCE = Source("lite", "memory", MemoryAdapter("lite", {}))
@@ -82,8 +83,8 @@ class Bench:
     def answered(self, asked: Asked, cached: Asked, rows: pa.Table) -> pa.Table | None:
         """The answer from the other fragment's rows, if it is said to have one."""
         region = cached.own
-        sql = answer(asked, region) if region is not None else None
-        return self.run(sql, {CACHED: rows}) if sql is not None else None
+        made = answer(asked, region) if region is not None else None
+        return self.run(made.query, {CACHED: rows}) if made is not None else None
 
     def close(self) -> None:
         self._duck.close()
@@ -144,6 +145,58 @@ def narrower(rng: random.Random, items: str, conditions: list[str], tail: str, c
             ]
         )
     )
+
+
+_COMPUTED = (exp.Length, exp.Mod, exp.Add)
+
+
+def in_derived(rng: random.Random, sql: str) -> str:
+    """The same, over a derived table in the place of `t`: with some of the conditions, columns that bear each other's
+    names or new ones, and some that are computed there."""
+    select = sqlglot.parse_one(sql, read="duckdb")
+    assert isinstance(select, exp.Select)
+    (table,) = [each for each in filters.relations(select) if each.alias == "t"]
+    alias = table.args["alias"].name + "_" * rng.randrange(1, 9)
+    parts = filters.where_conjuncts(select)
+    inside = [each for each in parts if filters.tables_of(each) == {"t"} and rng.random() < 0.5]
+    filters.set_where(select, [each for each in parts if each not in inside])
+    computed = [each for each in select.find_all(*_COMPUTED) if filters.tables_of(each) == {"t"} and rng.random() < 0.5]
+    used = [each for each in select.find_all(exp.Column) if each.table == "t"]
+    taken = list(dict.fromkeys([*(each.copy() for each in computed), *(each.copy() for each in used)]))
+    names = [*(each.name for each in used), *(f"c{number}" for number in range(len(taken)))]
+    outputs = dict(zip(taken, rng.sample(list(dict.fromkeys(names)), len(taken)), strict=True))
+    for node in [*computed, *used]:
+        if node in outputs:  # not below one that was replaced
+            node.replace(exp.column(quoted_name(outputs[node]), alias))
+    items = [exp.alias_(each.copy(), name, quoted=True) for each, name in outputs.items()] or [exp.column("id", "t")]
+    derived = exp.select(*items).from_(table.copy())
+    filters.set_where(derived, [each.copy() for each in inside])
+    table.replace(exp.Subquery(this=derived, alias=exp.TableAlias(this=exp.to_identifier(alias))))
+    return select.sql("duckdb")
+
+
+def over(rng: random.Random, schema: pa.Schema, sql: str) -> str:
+    """Less of the outputs of an island, by what only they tell: an aggregate's value, a row's place."""
+    kinds = {str(type_): name for name, (type_, *_) in COLUMNS.items()}
+    known = [each for each in schema if str(each.type) in kinds]
+    conditions = ["true"]
+    for field in rng.sample(known, min(len(known), rng.randrange(3))):
+        text = to_expression(random_predicate(rng, kinds[str(field.type)])).sql("duckdb")
+        conditions.append(text.replace(f't."{kinds[str(field.type)]}"', f"o.{field.name}"))
+    names = schema.names
+    kept = rng.sample(names, rng.randrange(1, len(names) + 1))
+    picked = ", ".join(f"o.{each} AS {each}" for each in kept)
+    key, other = rng.choice(names), rng.choice(names)
+    items, tail = rng.choice(
+        [
+            (picked, ""),
+            (picked, f"ORDER BY {', '.join(f'o.{each}' for each in names)} LIMIT {rng.randrange(9)}"),
+            (f"DISTINCT {picked}", ""),
+            (f"o.{key} AS k, count(*) AS n, min(o.{other}) AS low", f"GROUP BY o.{key}"),
+            ("count(*) AS n", ""),
+        ]
+    )
+    return f"SELECT {items} FROM ({sql}) AS o WHERE {' AND '.join(conditions)} {tail}"
 
 
 def check(bench: Bench, cached: RemoteQuery, wanted: RemoteQuery) -> bool:

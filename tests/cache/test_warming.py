@@ -260,6 +260,38 @@ def test_other_columns_begin_anew(sqlite_things: SqliteThings, tmp_path: Path, c
             assert (world.moved, world.answers_truly()) == (moved, True)
 
 
+@pytest.mark.parametrize("keys", ["", 'cursor = "at", key = ["id"], full = "every 3h"'])
+def test_what_has_not_moved_is_not_fetched(things: Things, tmp_path: Path, clock: Clock, keys: str) -> None:
+    moved = "SELECT CAST(max(at) AS INTEGER) FROM things"  # SQLite knows the type of nothing else
+    moved = "SELECT max(at) FROM things" if isinstance(things, PostgresThings) else moved
+    said = ", ".join(filter(None, [f'version_sql = "{moved}"', keys]))
+    with world_of(things, tmp_path, clock, said) as engine:
+        world = World(things, engine, clock)
+        world.refresh(0)
+        assert world.moved >= ROWS
+        for _ in range(6):  # longer than its ttl
+            assert world.refresh(1000)
+            assert (world.moved, len(world.requests)) == (1, 1)  # its version
+            (row,) = shown(engine)
+            assert (row["state"], row["pinned"], row["age"], row["refresh_error"]) == ("fresh", True, 0, None)
+        assert world.answers_truly()
+        things.run("INSERT INTO things VALUES (500, 'new', 500)")
+        assert world.refresh()
+        assert (world.moved < 10) == bool(keys)
+        assert world.answers_truly()
+        assert world.refresh()
+        assert len(world.requests) == 1
+        world.down = True
+        assert world.refresh()
+        assert "it is down" in shown(engine)[0]["refresh_error"]
+        world.down = False
+        engine.invalidate("src.things")
+        assert world.refresh()
+        assert world.moved > ROWS
+        assert world.refresh(3 * 3600)
+        assert (world.moved > ROWS) == bool(keys)  # whatever its version says
+
+
 def test_a_reader_has_the_old_rows_or_the_new(sqlite_things: SqliteThings, tmp_path: Path, clock: Clock) -> None:
     with world_of(sqlite_things, tmp_path, clock, "") as engine:
         world = World(sqlite_things, engine, clock)

@@ -12,6 +12,7 @@ import sqlglot
 from adapters.base import Column, Predicate, Table, TableName
 from federation.planner.predicates import to_predicates
 
+INSTANT = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 TABLE = Table(
     TableName("main", "t"),
     (
@@ -53,7 +54,12 @@ TABLE = Table(
         ("t.day = DATE '2024-02-29'", [Predicate("day", "=", (datetime.date(2024, 2, 29),))]),
         ("t.day = '2024-02-30'", []),
         ("t.at < TIMESTAMP '2024-01-01 00:00:00'", [Predicate("at", "<", (datetime.datetime(2024, 1, 1),))]),
-        ("t.zoned < TIMESTAMPTZ '2024-01-01 00:00:00+00'", []),
+        ("t.zoned < TIMESTAMPTZ '2024-01-01 00:00:00+00'", [Predicate("zoned", "<", (INSTANT,))]),
+        ("t.zoned >= '2024-01-01T05:30:00+05:30'", [Predicate("zoned", ">=", (INSTANT,))]),
+        ("t.zoned < TIMESTAMPTZ '2024-01-01 00:00:00'", []),
+        ("t.zoned < TIMESTAMP '2024-01-01 00:00:00'", []),
+        ("t.zoned < '0001-01-01 00:00:00+05'", []),
+        ("t.zoned < '2024-01-01 00:00:00.1234567Z'", []),
     ],
 )
 def test_to_predicates(condition: str, expected: list[Predicate]) -> None:
