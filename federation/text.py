@@ -33,6 +33,7 @@ LAST_DAY = (datetime.date.max - EPOCH).days
 PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 UTC_NAMES = frozenset({"UTC", "Etc/UTC", "+00:00"})
+FEW_VALUES = 16
 _escape: Callable[[str], str] = json.encoder.encode_basestring
 
 
@@ -74,6 +75,23 @@ def json_text(array: Values) -> Values:
     else:
         texts = _strings(None if text is None else _escape(text) for text in to_text(array, "T").to_pylist())
     return texts.fill_null("null")
+
+
+def json_texts(array: Values) -> list[str]:
+    """As `json_text`; of few values of the plain types sooner than Arrow makes its arrays."""
+    plain = _PLAIN_JSON.get(array.type.id) if len(array) <= FEW_VALUES else None
+    if plain is not None:
+        return ["null" if value is None else plain(value) for value in array.to_pylist()]
+    texts: list[str] = json_text(array).to_pylist()
+    return texts
+
+
+def _json_integer(value: int) -> str:
+    return str(value) if -MAX_JSON_INTEGER <= value <= MAX_JSON_INTEGER else f'"{value}"'
+
+
+def _json_boolean(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _strings(values: Iterable[str | None]) -> Values:
@@ -254,3 +272,9 @@ _TEXT: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Values], Values]], .
     (pa.types.is_binary_view, _bytes_text),
     (pa.types.is_interval, _interval_text),
 )
+_PLAIN_JSON: dict[int, Callable[[Any], str]] = {
+    **dict.fromkeys((each.id for each in (pa.int8(), pa.int16(), pa.int32(), pa.int64())), _json_integer),
+    **dict.fromkeys((each.id for each in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())), _json_integer),
+    **dict.fromkeys((each.id for each in (pa.string(), pa.large_string())), _escape),
+    pa.bool_().id: _json_boolean,
+}

@@ -14,7 +14,7 @@ import pytest
 
 from adapters.duck import Duck
 from adapters.errors import DataError
-from federation.text import iso_interval, json_text, to_text
+from federation.text import FEW_VALUES, iso_interval, json_text, json_texts, to_text
 from federation.values import python_values
 
 UTC = datetime.UTC
@@ -171,3 +171,32 @@ def test_intervals_keep_the_sign_of_each_part(parts: tuple[int, int, int], text:
 def test_timestamps_in_another_zone_carry_its_offset() -> None:
     array = pa.array([0, 1_720_000_000_500_000], pa.timestamp("us", "America/St_Johns"))
     assert to_text(array).to_pylist() == ["1969-12-31 20:30:00-03:30", "2024-07-03 07:16:40.5-02:30"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        *(
+            ([0, 1, None, 127], kind)
+            for kind in (pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32())
+        ),
+        ([0, -1, None, 2**53 - 1, 2**53, -(2**53) + 1, -(2**53), 2**63 - 1, -(2**63)], pa.int64()),
+        ([0, None, 2**53 - 1, 2**53, 2**64 - 1], pa.uint64()),
+        ([True, False, None], pa.bool_()),
+        (["", None, "null", 'a"\\b', "\n\x00\x1f\x7f", "ä\u2028\U0001f600"], pa.string()),
+        (["", None, "\t"], pa.large_string()),
+        ([1.0, None, float("nan"), 1e300], pa.float64()),
+        ([Decimal("1.50"), None], pa.decimal128(5, 2)),
+        ([Decimal(10**30), Decimal(1), None], pa.decimal128(38, 0)),
+        ([datetime.date(2026, 1, 31), None], pa.date32()),
+        ([[1, None], None, []], pa.list_(pa.int64())),
+        ([], pa.int64()),
+    ],
+)
+def test_few_values_read_like_many(values: list[Any], kind: pa.DataType) -> None:
+    array = pa.array(values, kind)
+    assert json_texts(array) == json_text(array).to_pylist()
+    if values:
+        assert json_texts(array.slice(1)) == json_text(array).to_pylist()[1:]
+        many = pa.chunked_array([array] * (FEW_VALUES + 1)).combine_chunks()
+        assert json_texts(many) == json_text(array).to_pylist() * (FEW_VALUES + 1)

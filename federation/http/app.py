@@ -40,7 +40,7 @@ def create_app(server: Server) -> FastAPI:
     )
     app.state.server = server
     problems.install(app)
-    app.router.routes.append(query.ROUTE)  # before the one that it stands for
+    app.router.routes.insert(0, query.ROUTE)  # before the one that it stands for, and all that would be compared first
     for each in (query, statements, query_list, catalog_list, admin, health, internal):
         app.include_router(each.router, responses=FAILURES)
     app.openapi = functools.partial(document, app)  # type: ignore[method-assign]

@@ -12,6 +12,7 @@ import hmac
 import logging
 import secrets
 import time
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -111,12 +112,16 @@ class Authenticator:
 
 
 def _refuse_other_hosts(host: str) -> None:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
+    if not _is_this_machine(host):
         raise HttpProblem(421, "this server answers for this machine alone", hint="ask 127.0.0.1, or set up users")
+
+
+@lru_cache(256)
+def _is_this_machine(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _refuse_other_origins(method: str, headers: Headers) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow.compute
 
 from federation.http.negotiation import preferred
 from federation.http.problems import HttpProblem
-from federation.text import json_text
+from federation.text import FEW_VALUES, json_text, json_texts
 from federation.writers import Sink, Writer
 from federation.writers.arrow import ArrowWriter, ParquetWriter
 from federation.writers.text import CsvWriter, NdjsonWriter, slices
@@ -58,9 +59,7 @@ class _Json:
 
     def write(self, batch: pa.RecordBatch) -> None:
         for part in slices(batch):
-            values = pc.binary_join_element_wise(*(json_text(column) for column in part.columns), ", ")
-            rows: list[str] = pc.binary_join_element_wise("[", values, "]", "").to_pylist()
-            self._text(self._lead + ",\n".join(rows))
+            self._text(self._lead + ",\n".join(_json_rows(part)))
             self._lead = ",\n"
 
     def end(self) -> None:
@@ -90,6 +89,14 @@ class _Silent:
 
     def fail(self, problem: Mapping[str, Any]) -> None:
         """Nothing can be said."""
+
+
+def _json_rows(batch: pa.RecordBatch) -> list[str]:
+    if batch.num_rows <= FEW_VALUES:
+        return [f"[{', '.join(values)}]" for values in zip(*map(json_texts, batch.columns), strict=True)]
+    values = pc.binary_join_element_wise(*map(json_text, batch.columns), ", ")
+    rows: list[str] = pc.binary_join_element_wise("[", values, "]", "").to_pylist()
+    return rows
 
 
 def result_columns(schema: pa.Schema, types: Sequence[str]) -> list[dict[str, str]]:
@@ -145,6 +152,7 @@ PARQUET = Format(
 FORMATS = {each.media_type: each for each in (JSON, NDJSON, CSV, ARROW, PARQUET)}
 
 
+@lru_cache(256)
 def negotiate(accept: str | None) -> Format:
     """The format that Accept asks for, JSON without one. Raises HttpProblem 406."""
     found = preferred(accept, list(FORMATS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from federation.http.problems import HttpProblem
 
@@ -21,7 +22,8 @@ def preferred(header: str | None, offers: Sequence[str]) -> str | None:
     return offer if quality > 0 else None
 
 
-def preferred_coding(header: str | None, offers: Sequence[str]) -> str:
+@lru_cache(256)
+def preferred_coding(header: str | None, offers: tuple[str, ...]) -> str:
     """The content coding that is wanted most; `identity` unless another is named. Raises HttpProblem 406 if even that
     is refused."""
     wanted = _items(header or "")
