@@ -208,18 +208,21 @@ class Engine:
         params: Parameters = None,
         *,
         analyze: bool = False,
+        estimate: bool = False,
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         snapshots: Snapshots | None = None,
     ) -> Explanation:
-        """What would run where, and why; with `analyze` the query runs, and its actual figures are added."""
+        """What would run where, and why; with `analyze` the query runs, and its actual figures are added, else with
+        `estimate` what is expected of the answer, for which its sources are asked."""
         demand = read_demand(options or {})
         planned = self._planned(sql, params, self._allowed(options), anew=True)
         if not analyze:
             planned.plan.close()
             cache = self.cache if snapshots is None else None
             cached = cache.peek(planned.plan.fragments, demand) if cache is not None else {}
-            return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached)
+            expected = self._costs.answer(planned.plan, planned.tables) if estimate else None
+            return Explanation(planned.plan, scrub=self.catalog.redactor.scrub, freshness=cached, expected=expected)
         execution = self._execution(planned, cancel or CancelToken(), _nothing, self.cache, demand, snapshots)
         with Result(planned, execution, self.catalog, self.forget) as result:
             rows = sum(batch.num_rows for batch in result.batches())

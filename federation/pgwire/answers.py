@@ -21,17 +21,19 @@ TEXT_TYPE = PgType(TEXT, -1)
 
 
 class Columns(NamedTuple):
+    """`origins`: the oid of the table or view that each is a column of, and its number there; 0 and 0 where it is
+    none. Where they are left out, none is."""
+
     schema: pa.Schema
     types: Sequence[PgType]
+    origins: Sequence[tuple[int, int]] = ()
 
 
 class Answer(Protocol):
     """`batches` may be taken once; `close` frees what it holds, wherever the reading stands."""
 
     @property
-    def schema(self) -> pa.Schema: ...
-    @property
-    def types(self) -> Sequence[PgType]: ...
+    def columns(self) -> Columns: ...
     def batches(self) -> Iterator[pa.RecordBatch]: ...
     def close(self) -> None: ...
 
@@ -44,11 +46,11 @@ class EngineAnswer:
         self,
         run: Run,
         result: Result,
+        origins: Sequence[tuple[int, int]],
         on_close: Callable[[Run], None],
         on_rows: Callable[[Iterable[Freshness]], None],
     ) -> None:
-        self.schema = result.schema
-        self.types = pg_types_of(result.schema, result.types)
+        self.columns = Columns(result.schema, pg_types_of(result.schema, result.types), origins)
         self._run = run
         self._result = result
         self._on_close = on_close
@@ -71,8 +73,7 @@ class OverlayAnswer:
     """Of PostgreSQL's catalog. `on_close` lets the engine go that it is about."""
 
     def __init__(self, answer: overlay.Answer, cancel: CancelToken, on_close: Callable[[], None]) -> None:
-        self.schema = answer.schema
-        self.types: Sequence[PgType] = answer.types
+        self.columns = Columns(answer.schema, answer.types)
         self._answer = answer
         self._cancel = cancel
         self._on_close = on_close
@@ -95,7 +96,7 @@ class KeptAnswer:
     """Few rows that are there already, for any number of sessions."""
 
     def __init__(self, columns: Columns, batches: Sequence[pa.RecordBatch]) -> None:
-        self.schema, self.types = columns
+        self.columns = columns
         self.rows = sum(batch.num_rows for batch in batches)
         self._batches = batches
         self._encoded: tuple[tuple[Sequence[int], Style], bytes] | None = None
@@ -107,7 +108,7 @@ class KeptAnswer:
         """All rows as DataRows, as RowEncoder makes them; those of the last call are remembered."""
         encoded = self._encoded
         if encoded is None or encoded[0] != (formats, style):
-            encoder = RowEncoder(self.schema, self.types, formats, style)
+            encoder = RowEncoder(self.columns.schema, self.columns.types, formats, style)
             made = b"".join(part for batch in self._batches for part in encoder.encode(batch))
             encoded = self._encoded = ((formats, style), made)
         return encoded[1]

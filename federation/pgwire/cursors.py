@@ -56,7 +56,7 @@ class Fetched:
         self._session = session
         self._portal = find(session, statement.cursor)
         self._statement = statement
-        self.schema, self.types = self._portal.columns()
+        self.columns = self._portal.columns()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         with self._session.running(self._portal.cancel):

@@ -312,11 +312,16 @@ def parameter_description(oids: Sequence[int]) -> bytes:
     return message(b"t", _UINT16.pack(len(oids)), *(_UINT32.pack(each) for each in oids))
 
 
-def row_description(names: Sequence[str], types: Sequence[tuple[int, int, int]], formats: Sequence[int]) -> bytes:
-    """`types` are OID, size and type modifier."""
+def row_description(
+    names: Sequence[str],
+    types: Sequence[tuple[int, int, int]],
+    formats: Sequence[int],
+    origins: Sequence[tuple[int, int]],
+) -> bytes:
+    """`types` are OID, size and type modifier; `origins` the OID of a table and the number of its column, or zeros."""
     fields = (
-        _text(name) + struct.pack("!IhIhih", 0, 0, oid, size, typmod, form)
-        for name, (oid, size, typmod), form in zip(names, types, formats, strict=True)
+        _text(name) + struct.pack("!IhIhih", table, column, oid, size, typmod, form)
+        for name, (oid, size, typmod), form, (table, column) in zip(names, types, formats, origins, strict=True)
     )
     return message(b"T", _UINT16.pack(len(names)), *fields)
 

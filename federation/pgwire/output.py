@@ -18,7 +18,8 @@ from federation.pgwire.style import Style
 
 def described(columns: Columns, formats: Sequence[int]) -> bytes:
     """The RowDescription. Raises ProtocolViolation when there are more or fewer formats than columns."""
-    return messages.row_description(columns.schema.names, columns.types, _formats(columns, formats))
+    origins = columns.origins or [(0, 0)] * len(columns.types)
+    return messages.row_description(columns.schema.names, columns.types, _formats(columns, formats), origins)
 
 
 def _formats(columns: Columns, formats: Sequence[int]) -> Sequence[int]:

@@ -53,8 +53,7 @@ class Portal:
 
     def columns(self) -> Columns:
         """Raises what is wrong with the statement."""
-        answer = self._opened()
-        return Columns(answer.schema, answer.types)
+        return self._opened().columns
 
     def tag(self, rows: int) -> str:
         """What CommandComplete says of so many rows."""

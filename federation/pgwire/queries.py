@@ -27,6 +27,7 @@ from federation.pgwire.overlay import Overlay, SessionInfo
 from federation.pgwire.session import Session
 from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
+from federation.planner.explain import Explanation
 from federation.progress import Freshness
 
 MOST_KEPT = 1000
@@ -80,9 +81,11 @@ class Queries:
         timeout = LONGEST_TIMEOUT if session.statement_timeout else None
         demand = session.demand.options()
 
+        origins: list[tuple[int, int]] = []
+
         def start(engine: Engine, cancel: CancelToken) -> Result:
             snapshots = session.reading(engine)
-            tree = _in_duckdb(engine, session, asked)
+            tree, origins[:] = self._in_duckdb(engine, session, asked)
             return engine.query(tree, None, timeout, options=demand, cancel=cancel, snapshots=snapshots)
 
         def tell(found: Iterable[Freshness]) -> None:
@@ -92,7 +95,7 @@ class Queries:
         run = Run(asked.query.text, session.identity, start, cancel=cancel)
         self._registry.register(run)
         try:
-            return EngineAnswer(run, run.start(self._engines), self._registry.unregister, tell)
+            return EngineAnswer(run, run.start(self._engines), origins, self._registry.unregister, tell)
         except BaseException as exc:
             run.end(exc if isinstance(exc, Exception) else None)
             self._registry.unregister(run)
@@ -105,7 +108,7 @@ class Queries:
         if kept is None and not asked.query.parameters and _is_constant(asked.query.tree):
             answer = self._run(session, asked, cancel)
             try:
-                kept = KeptAnswer(Columns(answer.schema, answer.types), list(answer.batches()))
+                kept = KeptAnswer(answer.columns, list(answer.batches()))
             finally:
                 answer.close()
             if len(self._kept) < MOST_KEPT:
@@ -118,8 +121,9 @@ class Queries:
             overlay, tree = self._overlay_of(engine), asked.tree()
             if not asked.duckdb and overlay.concerns(tree):
                 return Columns(*overlay.describe(tree, _session_info(session)))
-            schema, columns = engine.describe(_in_duckdb(engine, session, asked))
-        return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]))
+            tree, origins = self._in_duckdb(engine, session, asked)
+            schema, columns = engine.describe(tree)
+        return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]), origins)
 
     def parameter_types(self, session: Session, asked: Asked, known: Sequence[int]) -> Sequence[int]:
         """The OIDs of the parameters; `known` are those that the client gave, 0 for none."""
@@ -134,16 +138,30 @@ class Queries:
             tree = resolve(query.tree, engine.catalog, session.database, _path(session))
             return parameter_types(tree, known, engine.columns, _settings(session))
 
-    def explain(self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool) -> str:
+    def explain(
+        self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool, estimate: bool
+    ) -> Explanation:
         with self._engines.lease() as engine:
-            tree, snapshots = _in_duckdb(engine, session, asked), session.reading(engine)
+            (tree, _), snapshots = self._in_duckdb(engine, session, asked), session.reading(engine)
             options = session.demand.options()
-            return engine.explain(tree, analyze=analyze, options=options, cancel=cancel, snapshots=snapshots).text()
+            return engine.explain(
+                tree, analyze=analyze, estimate=estimate, options=options, cancel=cancel, snapshots=snapshots
+            )
 
     def invalidate(self, name: str) -> None:
         """As Engine.invalidate."""
         with self._engines.lease() as engine:
             engine.invalidate(name)
+
+    def _in_duckdb(self, engine: Engine, session: Session, asked: Asked) -> tuple[exp.Query, Sequence[tuple[int, int]]]:
+        """The query in DuckDB's words, and the origins of its columns, as far as PostgreSQL's dialect knows them."""
+        if asked.duckdb:
+            return asked.tree(), ()
+        tree = resolve(asked.tree(), engine.catalog, session.database, _path(session))
+        made = to_duckdb(tree, engine.columns, _settings(session))
+        tables = {id(each[0]): each[0] for each in made.origins if each}
+        numbers = {key: self._overlay_of(engine).number(table) for key, table in tables.items()}
+        return made.query, [(numbers[id(each[0])], each[1]) if each else (0, 0) for each in made.origins]
 
     def _overlay_of(self, engine: Engine) -> Overlay:
         with self._lock:
@@ -152,13 +170,6 @@ class Queries:
                 engine.at_close(made.close)
                 self._overlay = (engine, made)
             return self._overlay[1]
-
-
-def _in_duckdb(engine: Engine, session: Session, asked: Asked) -> exp.Query:
-    if asked.duckdb:
-        return asked.tree()
-    tree = resolve(asked.tree(), engine.catalog, session.database, _path(session))
-    return to_duckdb(tree, engine.columns, _settings(session))
 
 
 def _is_constant(tree: exp.Query) -> bool:

@@ -14,6 +14,7 @@ from federation.pgwire.answers import Answer, Columns, text_answer, text_columns
 from federation.pgwire.dialect import statements as said
 from federation.pgwire.dialect.kinds import of_type
 from federation.pgwire.dialect.parameters import oid_of, without_void
+from federation.pgwire.explained import explained
 from federation.pgwire.messages import TEXT
 from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
@@ -27,6 +28,7 @@ from federation.pgwire.types import NUMERIC
 EXPLAINED = text_columns("QUERY PLAN")
 SHOWN = text_columns("name", "setting", "description")
 WITH_ROWS = (said.Query, said.Show, said.Explain, said.Fetch, said.Execute)
+_ON = ("true", "on", "1")
 ENDING = (said.Commit, said.Rollback, said.RollbackTo)
 
 
@@ -109,9 +111,9 @@ class Statements:
         return iter([(self._session.settings[name],)])
 
     def _explain(self, parsed: said.Explain, asked: Asked, cancel: CancelToken) -> Answer:
-        analyze = parsed.options.get("analyze", "false") in ("true", "on", "1")
-        text = self._queries.explain(self._session, asked, cancel, analyze=analyze)
-        return text_answer(EXPLAINED, [(line,) for line in text.splitlines()])
+        analyze, costs = (parsed.options.get(name, usual) in _ON for name, usual in (("analyze", ""), ("costs", "on")))
+        explanation = self._queries.explain(self._session, asked, cancel, analyze=analyze, estimate=costs)
+        return text_answer(EXPLAINED, [(line,) for line in explained(explanation)])
 
     def _executed(self, parsed: said.Execute) -> Asked:
         prepared = self._session.find_prepared(parsed.name)

@@ -21,7 +21,7 @@ from catalog.model import CatalogTable, Source
 from federation.fetch import FetchStats
 from federation.planner import filters
 from federation.planner.fragment_shape import shape
-from federation.planner.nodes import Cost, Fragment, RemoteQuery, TableScan
+from federation.planner.nodes import Cost, Fragment, Plan, RemoteQuery, TableScan
 
 T = TypeVar("T")
 
@@ -78,6 +78,17 @@ class Costs:
         text = query.sql(adapter.dialect.name)  # type: ignore[attr-defined]
         found = self._known((source.name, text), lambda: adapter.estimate(query))
         return self._cost(source, found) if found is not None else Cost()
+
+    def answer(self, plan: Plan, tables: Mapping[str, CatalogTable]) -> Cost:
+        """What a plan is expected to answer: the rows and bytes of the largest part that it reads, for nothing is known
+        of what DuckDB makes of them, and the seconds of all parts."""
+        self.estimate([each for each in plan.fragments if each.expected.rows is None], tables)
+        parts = [each.expected for each in plan.fragments]
+        for scan in plan.local_scans:
+            parts.append(self._cost(scan.source, Estimate(self._statistics(scan.source, scan.table).rows)))
+        largest = max(parts, key=lambda each: each.rows or 0.0, default=Cost())
+        seconds = [each.seconds for each in parts if each.seconds is not None]
+        return Cost(largest.rows, largest.bytes, sum(seconds) if len(seconds) == len(parts) else None)
 
     def bytes_per_second(self, source: Source) -> float:
         """How fast the source's answers arrive."""

@@ -19,7 +19,7 @@ SHOWN = 2000  # characters of a request in the text
 
 class Explanation:
     """A plan, and after EXPLAIN ANALYZE what it cost. `scrub` removes secrets from every text; `freshness` says of
-    fragments by their names where their rows are, or would be, from."""
+    fragments by their names where their rows are, or would be, from; `expected` is the answer, if that was asked."""
 
     def __init__(
         self,
@@ -29,7 +29,10 @@ class Explanation:
         freshness: Mapping[str, Freshness],
         execution: Execution | None = None,
         rows: int | None = None,
+        expected: Cost | None = None,
     ) -> None:
+        self.columns = plan.columns
+        self.expected = expected
         self._plan = plan
         self._scrub = scrub
         self._freshness = freshness

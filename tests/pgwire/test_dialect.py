@@ -66,7 +66,7 @@ def _ours(engine: Engine, sql: str, zone: str = "UTC") -> Answer | str:
     try:
         (said,) = statements(sql)
         assert isinstance(said, Query)
-        with engine.query(to_duckdb(said.tree, engine.columns, Settings(timezone=zone))) as result:
+        with engine.query(to_duckdb(said.tree, engine.columns, Settings(timezone=zone)).query) as result:
             types = pg_types_of(result.schema, result.types)
             encoder = RowEncoder(result.schema, types, [], Style(timezone=zone))
             rows = [row for batch in result.batches() for part in encoder.encode(batch) for row in _rows(bytes(part))]
@@ -187,7 +187,7 @@ def test_errors_have_codes_and_places(engine: Engine, sql: str, sqlstate: str, p
     with pytest.raises(Error) as raised:
         (said,) = statements(sql)
         assert isinstance(said, Query)
-        engine.query(to_duckdb(said.tree, engine.columns)).read_all()
+        engine.query(to_duckdb(said.tree, engine.columns).query).read_all()
     assert raised.value.sqlstate == sqlstate
     assert position is None or raised.value.position == position
 
@@ -217,14 +217,14 @@ PUSHED = [
 def test_the_common_case_is_pushed_down(engine: Engine, sql: str) -> None:
     (said,) = statements(sql)
     assert isinstance(said, Query)
-    plan = engine.explain(to_duckdb(said.tree, engine.columns)).text()
+    plan = engine.explain(to_duckdb(said.tree, engine.columns).query).text()
     assert "RemoteQuery" in plan and "local" not in plan.replace("LocalQuery", ""), plan
 
 
 def test_sums_and_counts_of_an_average_are_pushed_down(engine: Engine) -> None:
     (said,) = statements("SELECT j, avg(i), avg(n) FROM edge GROUP BY j")
     assert isinstance(said, Query)
-    assert "pushed: GROUP" in engine.explain(to_duckdb(said.tree, engine.columns)).text()
+    assert "pushed: GROUP" in engine.explain(to_duckdb(said.tree, engine.columns).query).text()
 
 
 def test_deep_nesting_is_refused_in_time(engine: Engine) -> None:

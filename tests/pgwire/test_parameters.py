@@ -113,7 +113,7 @@ def test_values_are_put_in(
     engine: Engine, text: str, values: list[tuple[int, bytes | None]], expected: list[tuple[object, ...]]
 ) -> None:
     tree = bind(_query(text).tree, [decode_parameter(oid, 0, data) for oid, data in values])
-    table = engine.query(to_duckdb(tree, engine.columns)).read_all()
+    table = engine.query(to_duckdb(tree, engine.columns).query).read_all()
     assert [tuple(row.values()) for row in table.to_pylist()] == expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import pytest
@@ -325,6 +326,8 @@ def test_explain(face: Postgres) -> None:
     with Raw(face.port) as client:
         plan = rows(client.log_in().ask(query("EXPLAIN SELECT * FROM f.small")))
         assert any("f.small" in str(line) for line in plan)
+        assert re.search(r"\(cost=\d+\.\d\d\.\.\d+\.\d\d rows=2 width=\d+\)$", str(plan[0][0]))
+        assert "cost=" not in str(rows(client.ask(query("EXPLAIN (COSTS off) SELECT * FROM f.small"))))
         analyzed = rows(client.ask(query("EXPLAIN (ANALYZE) SELECT * FROM f.small")))
         assert "rows=2" in str(analyzed[0])
 

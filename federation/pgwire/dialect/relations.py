@@ -15,7 +15,7 @@ from federation.pgwire.dialect.function_table import SCALARS
 from federation.pgwire.dialect.kinds import JSON, TEXT, UNKNOWN, from_duckdb
 from federation.pgwire.dialect.names import identifier_name
 from federation.pgwire.dialect.problems import ColumnReference
-from federation.pgwire.dialect.scope import Column, Relation, Scope
+from federation.pgwire.dialect.scope import Column, Relation, Scope, called
 from federation.pgwire.dialect.special import series
 from federation.pgwire.dialect.templates import cast, filled
 
@@ -63,9 +63,7 @@ def _renamed(columns: Sequence[Column], names: Sequence[exp.Identifier], node: e
         raise ColumnReference(
             f"table has {len(columns)} columns available but {len(names)} columns specified", position=place(node)
         )
-    return [Column(identifier_name(name), each.kind) for name, each in zip(names, columns, strict=False)] + list(
-        columns[len(names) :]
-    )
+    return called(columns, names)
 
 
 def _table_alias(alias: exp.Identifier, columns: Sequence[Column], named: bool) -> exp.TableAlias:
@@ -76,8 +74,7 @@ def _table_alias(alias: exp.Identifier, columns: Sequence[Column], named: bool) 
 def _table(t: Translator, node: exp.Table, scope: Scope) -> exp.Expr:
     found = t.cte(node.name) if not node.args.get("db") else None
     alias, names = _alias(node, identifier_name(node.this))
-    given = found if found is not None else [Column(name, from_duckdb(type_)) for name, type_ in t.columns(node)]
-    columns = _renamed(given, names, node)
+    columns = _renamed(found if found is not None else _columns(t, node), names, node)
     scope.add(Relation(alias, columns))
     made = node.copy()
     made.set("joins", None)
@@ -85,6 +82,12 @@ def _table(t: Translator, node: exp.Table, scope: Scope) -> exp.Expr:
         made.set("this", _quoted(identifier_name(node.this), node.this))
     made.set("alias", _table_alias(alias, columns, bool(names)))
     return made
+
+
+def _columns(t: Translator, node: exp.Table) -> list[Column]:
+    t.tables.append(node)
+    columns = enumerate(t.columns(node), 1)
+    return [Column(name, from_duckdb(type_), (len(t.tables) - 1, number)) for number, (name, type_) in columns]
 
 
 def _subquery(t: Translator, node: exp.Subquery, scope: Scope) -> exp.Expr:

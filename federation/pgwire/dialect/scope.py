@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from sqlglot import exp
 
@@ -11,15 +12,21 @@ from adapters.errors import AmbiguousColumn, ColumnNotFound, TableNotFound
 from federation.bind import nearest, position_of
 from federation.pgwire.dialect.casts import Typed
 from federation.pgwire.dialect.kinds import Kind
+from federation.pgwire.dialect.names import identifier_name
 from federation.pgwire.dialect.problems import DuplicateTable
+
+#: The table that a column is read from, by its place in the translation's list, and the number of the column, from 1.
+Origin: TypeAlias = tuple[int, int]
+_ORIGIN = "origin"  # in the meta of a column
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`name` as its relation has it."""
+    """`name` as its relation has it; `origin` if it is nothing but the column of a table or view."""
 
     name: str
     kind: Kind
+    origin: Origin | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +89,7 @@ class Scope:
     def _bare(self, column: exp.Column) -> Typed | None:
         merged = self.merged.get(column.name.lower())
         if merged is not None:
-            return Typed(exp.Column(this=_renamed(column.this, merged.name)), merged.kind)
+            return Typed(read_from(merged, _renamed(column.this, merged.name)), merged.kind)
         found = [(relation, each) for relation in self.relations for each in _named(relation, column.name)]
         if len(found) > 1:
             raise AmbiguousColumn(f'column reference "{column.name}" is ambiguous', position=position_of(column.this))
@@ -111,7 +118,27 @@ def _typed(column: exp.Column, relation: Relation, found: Column) -> Typed:
     table = exp.Identifier(this=relation.alias.name, quoted=True)
     if "table" in column.args and column.args["table"] is not None:
         table.meta.update(column.args["table"].meta)
-    return Typed(exp.Column(this=this, table=table if relation.alias.name else None), found.kind)
+    return Typed(read_from(found, this, table if relation.alias.name else None), found.kind)
+
+
+def called(columns: Sequence[Column], names: Sequence[exp.Expr]) -> list[Column]:
+    """The columns, of which the first ones get other names."""
+    renamed = [replace(each, name=identifier_name(name)) for name, each in zip(names, columns, strict=False)]
+    return renamed + list(columns[len(names) :])
+
+
+def read_from(column: Column, name: exp.Identifier, table: exp.Identifier | None = None) -> exp.Column:
+    """A reference to a column, which knows where that comes from."""
+    node = exp.Column(this=name, table=table)
+    if column.origin is not None:
+        node.meta[_ORIGIN] = column.origin
+    return node
+
+
+def origin_of(node: exp.Expr) -> Origin | None:
+    """That of an expression which is such a reference and nothing else."""
+    node = node.unnest()
+    return node.meta.get(_ORIGIN) if isinstance(node, exp.Column) else None
 
 
 def _renamed(identifier: exp.Identifier, name: str) -> exp.Identifier:

@@ -10,6 +10,7 @@ Whatever no handler knows is refused: nothing reaches DuckDB with a meaning that
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlglot import exp
@@ -35,7 +36,7 @@ from federation.pgwire.dialect.kinds import BOOL, TEXT, TIMESTAMPTZ, UNKNOWN, Ki
 from federation.pgwire.dialect.limits import limit
 from federation.pgwire.dialect.names import identifier_name, output_name
 from federation.pgwire.dialect.operators import ARITHMETIC, arithmetic
-from federation.pgwire.dialect.scope import Column, Relation, Scope
+from federation.pgwire.dialect.scope import Column, Relation, Scope, called, origin_of, read_from
 from federation.pgwire.dialect.templates import cast
 
 BOUND = "bound"  # in the meta of a parameter's value
@@ -59,18 +60,30 @@ _KNOWN = {
 }
 
 
-def to_duckdb(tree: exp.Query, columns: Columns, settings: Settings = Settings()) -> exp.Query:  # noqa: B008
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A query in DuckDB's words. `origins` has for each output the table or view, as the statement names it, and the
+    number of the column that it is, from 1; None for whatever is computed."""
+
+    query: exp.Query
+    origins: Sequence[tuple[exp.Table, int] | None]
+
+
+def to_duckdb(tree: exp.Query, columns: Columns, settings: Settings = Settings()) -> Translated:  # noqa: B008
     """The query, its parameters put in, in DuckDB's words; the tree that is given stays as it is.
 
     Raises the errors that PostgreSQL would, with positions, and NotSupportedError for what cannot mean the same."""
     return translate(tree, columns, settings, {})
 
 
-def translate(tree: exp.Query, columns: Columns, settings: Settings, parameters: dict[int, Kind]) -> exp.Query:
+def translate(tree: exp.Query, columns: Columns, settings: Settings, parameters: dict[int, Kind]) -> Translated:
     """As to_duckdb; `parameters` are the kinds of `$1` and those after it as far as they are known, the others are put
     into it."""
+    translator = Translator(columns, settings, parameters)
     try:
-        return Translator(columns, settings, parameters).whole(tree)[0]
+        query, outputs = translator.whole(tree)
+        origins = [each.origin and (translator.tables[each.origin[0]], each.origin[1]) for each in outputs]
+        return Translated(query, origins)
     except RecursionError as exc:
         raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
 
@@ -86,6 +99,7 @@ class Translator:
         self.calls = Calls(self.casts)
         self.scope = Scope()
         self.windows: set[str] = set()
+        self.tables: list[exp.Table] = []  # those that were read, as the statement names them
         self._ctes: list[dict[str, Sequence[Column]]] = []
         self._outputs: dict[int, list[Typed]] = {}
         self._kept: list[exp.Select] = []  # what _outputs knows by identity must live as long
@@ -153,7 +167,7 @@ class Translator:
             if not using:
                 return exp.Join(this=made, kind="CROSS")  # nothing in common is no condition
         for each in using:
-            self._merge(each, left, scope)
+            self._merge(each, left, scope, str(node.args.get("side") or ""))
         if node.args.get("using"):
             joined.set("using", [exp.to_identifier(each.name, quoted=True) for each in using])
         if node.args.get("on"):
@@ -162,7 +176,7 @@ class Translator:
             joined.set("on", exp.true())
         return joined
 
-    def _merge(self, name: exp.Expr, left: Sequence[tuple[Relation, Column]], scope: Scope) -> None:
+    def _merge(self, name: exp.Expr, left: Sequence[tuple[Relation, Column]], scope: Scope, side: str) -> None:
         key = name.name.lower()
         found = [column for _, column in left if column.name.lower() == key]
         others = [column for column in scope.relations[-1].columns if column.name.lower() == key]
@@ -171,7 +185,10 @@ class Translator:
                 f'column "{name.name}" specified in USING clause does not exist in both tables', position=place(name)
             )
         kind = common((found[0].kind, others[0].kind), "JOIN/USING")
-        scope.merged[key] = Column(found[0].name, kind)
+        first = scope.merged.get(key, found[0])
+        sides = {"FULL": [], "RIGHT": others, "LEFT": [first]}.get(side, [first, *others])
+        origins = [each.origin for each in sides if each.kind == kind]
+        scope.merged[key] = Column(found[0].name, kind, origins[0] if origins else None)
 
     # --- queries -----------------------------------------------------------------------------------------------
 
@@ -183,7 +200,7 @@ class Translator:
         made, columns = self._query(query)
         kinds = [TEXT if each.kind == UNKNOWN else each.kind for each in columns]
         self._conform(made, kinds)
-        return made, [Column(each.name, kind) for each, kind in zip(columns, kinds, strict=True)]
+        return made, [replace(each, kind=kind) for each, kind in zip(columns, kinds, strict=True)]
 
     def _query(self, node: exp.Query) -> tuple[exp.Query, list[Column]]:
         with_ = node.args.get("with_")
@@ -218,9 +235,9 @@ class Translator:
             name, names = identifier_name(cte.args["alias"].this), cte.args["alias"].args.get("columns") or []
             if node.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
                 _, anchor = self.nested(cte.this.this, self.scope)
-                self._ctes[-1][name.lower()] = _called(anchor, names)
+                self._ctes[-1][name.lower()] = called(anchor, names)
             query, columns = self.nested(cte.this, self.scope)
-            columns = _called(columns, names)
+            columns = called(columns, names)
             self._ctes[-1][name.lower()] = columns
             alias = exp.TableAlias(
                 this=exp.to_identifier(name, quoted=True),
@@ -278,7 +295,7 @@ class Translator:
             self._clauses(node, made, items)
         finally:
             self.scope, self.windows = before, windows
-        columns = [Column(name, typed.kind) for name, typed, _ in items]
+        columns = [Column(name, typed.kind, origin_of(typed.node)) for name, typed, _ in items]
         self._outputs[id(made)] = [typed for _, typed, _ in items]
         self._kept.append(made)
         return made, columns
@@ -330,7 +347,7 @@ class Translator:
         outputs: list[tuple[str, Typed, exp.Expr]] = []
         if not wanted:
             for column in scope.merged.values():
-                node = exp.Column(this=exp.to_identifier(column.name, quoted=True))
+                node = read_from(column, exp.to_identifier(column.name, quoted=True))
                 outputs.append((column.name, Typed(node, column.kind), star))
         found = [each for each in scope.relations if not wanted or each.alias.name.lower() == wanted]
         if not found:
@@ -341,7 +358,7 @@ class Translator:
             for column in relation.columns:
                 if wanted or column.name.lower() not in scope.merged:
                     table = exp.to_identifier(relation.alias.name, quoted=True) if relation.alias.name else None
-                    node = exp.Column(this=exp.to_identifier(column.name, quoted=True), table=table)
+                    node = read_from(column, exp.to_identifier(column.name, quoted=True), table)
                     outputs.append((column.name, Typed(node, column.kind), star))
         return outputs
 
@@ -375,9 +392,3 @@ def _quoted(name: str) -> exp.Identifier:
 
 def _named(name: str) -> exp.Expr:
     return exp.Column(this=_quoted(name))
-
-
-def _called(columns: Sequence[Column], names: Sequence[exp.Expr]) -> list[Column]:
-    return [Column(identifier_name(name), each.kind) for name, each in zip(names, columns, strict=False)] + list(
-        columns[len(names) :]
-    )

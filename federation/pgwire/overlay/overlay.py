@@ -9,13 +9,14 @@ from sqlglot import exp
 
 from adapters.duck import Cursor
 from adapters.errors import FunctionNotFound, ProgrammingError, SchemaNotFound, TableNotFound
+from catalog.model import View
 from federation.engine import Engine
 from federation.pgwire.overlay.answer import Answer, Prepared, Shape
 from federation.pgwire.overlay.expressions import Expressions
 from federation.pgwire.overlay.rewrite import Rewriter, names_system_schema, system_relation
 from federation.pgwire.overlay.rows import OWNER_NAME, CatalogRows, Oids
 from federation.pgwire.overlay.session import SessionInfo
-from federation.pgwire.overlay.snapshot import Snapshot, Snapshots
+from federation.pgwire.overlay.snapshot import Snapshot, Snapshots, schema_name
 from federation.pgwire.overlay.store import MACROS, Store
 from federation.pgwire.overlay.structure import structure
 from federation.pgwire.overlay.visibility import Visibility, visibility
@@ -67,6 +68,19 @@ class Overlay:
             prepared.cursor.close()
         shape = Shape(self._store, [name for name, _ in found], [type_ for _, type_ in found], prepared.columns)
         return shape.schema, shape.types
+
+    def number(self, table: exp.Table) -> int:
+        """The oid of the table or view of the catalog that a reference means, 0 for one that the overlay does not
+        show. Raises the catalog's errors."""
+        catalog = self._engine.catalog
+        parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
+        found = catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
+        if isinstance(found, View):
+            return self._oids.of("relation", found.schema, found.name)
+        source, name = found.source.name, found.table.name
+        if source not in catalog.sources:
+            return 0
+        return self._oids.of("relation", schema_name(catalog, source, name.schema), name.name)
 
     def close(self) -> None:
         self._store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,22 +39,28 @@ _CLASSES = {  # the default btree operator class of a type
 
 
 class Oids:
-    """Numbers of objects, unique and always the same for the same name: digests, moved on where two meet."""
+    """Numbers of objects, unique and always the same for the same name: digests, moved on where two meet.
+
+    Thread-safe."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._by_name: dict[tuple[str, ...], int] = {}
         self._taken: set[int] = set()
 
     def of(self, *name: str) -> int:
-        oid = self._by_name.get(name)
-        if oid is None:
-            digest = hashlib.blake2b("\0".join(name).encode(), digest_size=4).digest()
-            oid = FIRST_OID + int.from_bytes(digest, "big") % (2**31 - FIRST_OID)
-            while oid in self._taken:
-                oid = FIRST_OID + (oid + 1 - FIRST_OID) % (2**31 - FIRST_OID)
-            self._by_name[name] = oid
-            self._taken.add(oid)
-        return oid
+        return self._by_name.get(name) or self._new(name)
+
+    def _new(self, name: tuple[str, ...]) -> int:
+        digest = hashlib.blake2b("\0".join(name).encode(), digest_size=4).digest()
+        oid = FIRST_OID + int.from_bytes(digest, "big") % (2**31 - FIRST_OID)
+        with self._lock:
+            if name not in self._by_name:
+                while oid in self._taken:
+                    oid = FIRST_OID + (oid + 1 - FIRST_OID) % (2**31 - FIRST_OID)
+                self._taken.add(oid)
+                self._by_name[name] = oid
+            return self._by_name[name]
 
 
 class _Rows:

@@ -116,7 +116,14 @@ public class Checks {
         check("columns of tables", connection -> {
             try (Statement statement = connection.createStatement();
                     ResultSet result = statement.executeQuery("SELECT id AS number, o.*, 1 AS one FROM shop.orders o")) {
-                return columns(result.getMetaData());
+                ResultSetMetaData columns = result.getMetaData();
+                List<Object> seen = columns(columns);
+                for (int i = 1; i <= columns.getColumnCount(); i++) {
+                    seen.add(List.of(
+                        columns.getSchemaName(i), columns.getTableName(i), columns.getColumnName(i),
+                        columns.isNullable(i), columns.isAutoIncrement(i)));
+                }
+                return seen;
             }
         });
         check("types of parameters", connection -> {
