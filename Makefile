@@ -40,6 +40,7 @@ lock: .venv/.dev
 	$(COMPILE) pyproject.toml requirements/build.in --extra all -c requirements/dev.lock -o requirements/run.lock
 	$(COMPILE) --upgrade requirements/tpcds.in -o requirements/tpcds.lock
 	$(COMPILE) --upgrade requirements/dbt.in -o requirements/dbt.lock
+	$(COMPILE) --upgrade requirements/superset.in -o requirements/superset.lock
 
 # The lower bounds of pyproject.toml are true: the suite passes with the oldest direct dependencies that they allow.
 test-lowest: .venv/.dev .venv/.servers
