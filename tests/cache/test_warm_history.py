@@ -24,6 +24,7 @@ POLICY = {"ttl": "10s", "stale_while_revalidate": "15s", "stale_if_error": "60s"
 SEEDS = [1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
 ADDED = 'cache = { refresh = "every 4s", cursor = "at", full = "every 40s" }'
 CHANGED = 'cache = { refresh = "every 4s", cursor = "at", key = ["id"], full = "every 40s" }'
+VERSION = 'version_sql = "SELECT times FROM written", '
 
 
 class Dated:
@@ -43,11 +44,14 @@ class Dated:
         self._connection.execute(
             "CREATE TABLE things (id INTEGER PRIMARY KEY, kind TEXT, n INTEGER, amount REAL, at INTEGER) STRICT"
         )
+        self._connection.execute("CREATE TABLE written (times INTEGER)")
+        self._connection.execute("INSERT INTO written VALUES (0)")
 
     def replace(self, rows: list[Row], deleted: list[int]) -> None:  # noqa: ARG002 - see below
         """Nothing is deleted."""
         self._at += self._rng.choice((0, 1, 1, 5))
         self._connection.execute("BEGIN")
+        self._connection.execute("UPDATE written SET times = times + 1")
         for number, kind, n, amount in rows:
             at = self._at if self._rng.random() < 0.9 else None
             key = None if self._added else number
@@ -82,7 +86,9 @@ def test_every_answer_was_true(seed: int, added: bool, tmp_path: Path, duck: Duc
     things = Dated(tmp_path / "things.db", rng, added=added)
     history = History(things, clock)
     history.write(rng)
-    note = f'[tables."src.things"]\n{ADDED if added else CHANGED}\n'
+    keys = ADDED if added else CHANGED
+    keys = keys.replace("refresh", f"{VERSION}refresh") if seed % 2 == 0 else keys
+    note = f'[tables."src.things"]\n{keys}\n'
     text = f'[settings]\ncache_directory = "{tmp_path / "cache"}"\nmetadata_ttl = "1h"\n{things.section}{note}'
     picked = refreshed = 0
     for _ in range(2):  # engines, one after the other, over the same cache
