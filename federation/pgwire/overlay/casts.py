@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -54,9 +55,15 @@ def vector_literal(text: str, kind: str) -> exp.Expr:
 
 def typed(node: exp.Expr, kind: str) -> exp.Expr:
     """`node` in the type that DuckDB holds a kind in, and known to be of that kind."""
-    cast = exp.Cast(this=node, to=exp.DataType.build(duckdb_type(kind), dialect="duckdb"))
+    cast = exp.Cast(this=node, to=_data_type(kind).copy())
     cast.meta["kind"] = kind
     return cast
+
+
+@lru_cache(1024)
+def _data_type(kind: str) -> exp.DataType:
+    """It is parsed, and a list of numbers has thousands of casts."""
+    return exp.DataType.build(duckdb_type(kind), dialect="duckdb")
 
 
 def literal_text(node: exp.Expr) -> str | None:
