@@ -105,6 +105,10 @@ class GroupingError(ProgrammingError, sqlstate="42803"):
     """A column is neither grouped nor aggregated."""
 
 
+class InsufficientPrivilege(ProgrammingError, sqlstate="42501"):
+    """No role of the caller grants what the statement reads or changes."""
+
+
 class ReadOnlyError(ProgrammingError, sqlstate="25006"):
     """The statement would write, and nothing here is writable."""
 

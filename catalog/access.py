@@ -1,4 +1,4 @@
-"""Who may ask, and who may be told: `[users]`, `[oidc]` and `[callbacks]` of the catalog file.
+"""Who may ask for what, and who may be told: `[users]`, `[oidc]`, `[roles]` and `[callbacks]` of the catalog file.
 
 A user has a password verifier, an OpenID provider vouches for its own users. Names are as the file spells them.
 """
@@ -9,30 +9,38 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from catalog.roles import Role, check_names
 from catalog.scram import Verifier
 from catalog.values import Section
 
-USER_KEYS = ("password",)
-OIDC_KEYS = ("issuer", "audience", "jwks_uri", "user_claim")
+USER_KEYS = ("password", "roles", "attributes")
+OIDC_KEYS = ("issuer", "audience", "jwks_uri", "user_claim", "roles_claim", "attribute_claims")
 CALLBACK_KEYS = ("hosts", "secret")
 SHORTEST_SECRET = 24  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """`roles` in the order in which they count, `attributes` for row filters and masks."""
+
     name: str
     verifier: Verifier = field(repr=False)
+    roles: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An OpenID provider: tokens of `issuer` for `audience`; `jwks_uri` None is found by discovery."""
+    """An OpenID provider: tokens of `issuer` for `audience`; `jwks_uri` None is found by discovery. Without a
+    `roles_claim` its users have no roles."""
 
     name: str
     issuer: str
     audience: str
     jwks_uri: str | None = None
     user_claim: str = "sub"
+    roles_claim: str | None = None
+    attribute_claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +56,23 @@ class Access:
     users: Mapping[str, User] = field(default_factory=dict)
     providers: tuple[Provider, ...] = ()
     callbacks: Callbacks = Callbacks()
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
 
-def read_access(users: Iterable[Section], providers: Iterable[Section], callbacks: Iterable[Section]) -> Access:
+def read_access(
+    users: Iterable[Section], providers: Iterable[Section], callbacks: Iterable[Section], roles: Mapping[str, Role]
+) -> Access:
     """The sections have their references resolved; faults are noted in them."""
-    found = {user.name: user for user in _users(users)}
-    return Access(found, tuple(_providers(providers)), _callbacks(callbacks))
+    found = {user.name: user for user in _users(users, roles)}
+    return Access(found, tuple(_providers(providers)), _callbacks(callbacks), roles)
 
 
-def _users(parts: Iterable[Section]) -> Iterator[User]:
+def _users(parts: Iterable[Section], known: Mapping[str, Role]) -> Iterator[User]:
     for section in parts:
         section.reject_unknown(USER_KEYS)
         password = section.text("password", required=True)
+        roles = check_names(section, "roles", section.texts("roles"), known)
+        attributes = section.texts_by_name("attributes")
         if password is None:
             continue
         if ":" in section.name:
@@ -67,7 +80,7 @@ def _users(parts: Iterable[Section]) -> Iterator[User]:
         elif (verifier := Verifier.parse(password)) is None:
             section.fault("password", "this is no verifier", "write what `federation password` prints")
         else:
-            yield User(section.name, verifier)
+            yield User(section.name, verifier, roles, attributes)
 
 
 def _providers(parts: Iterable[Section]) -> Iterator[Provider]:
@@ -76,7 +89,8 @@ def _providers(parts: Iterable[Section]) -> Iterator[Provider]:
         issuer, audience = _url(section, "issuer", required=True), section.text("audience", required=True)
         jwks_uri, claim = _url(section, "jwks_uri"), section.text("user_claim")
         if issuer is not None and audience is not None:
-            yield Provider(section.name, issuer, audience, jwks_uri, claim or "sub")
+            roles, attributes = section.text("roles_claim"), tuple(section.texts("attribute_claims"))
+            yield Provider(section.name, issuer, audience, jwks_uri, claim or "sub", roles, attributes)
 
 
 def _callbacks(parts: Iterable[Section]) -> Callbacks:

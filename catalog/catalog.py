@@ -105,6 +105,13 @@ class Catalog:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
         return list(self._listings.get(self.source(source)).tables)
 
+    def is_one(self, source: Source, name: TableName) -> bool:
+        """Whether the source has no other table, and no other schema, whose name differs from this one's by case."""
+        listing, schema = self._listings.get(source), name.schema.casefold()
+        tables = [table for table in listing.named(name.name) if table.schema.casefold() == schema]
+        schemas = [known for known in listing.schemas if known.casefold() == schema]
+        return len(tables) < 2 and len(schemas) < 2
+
     def describe(self, source: str, names: Sequence[TableName]) -> Iterator[tuple[TableName, CatalogTable | None]]:
         """Tables that `tables` has listed; None for one that cannot be described. Raises the error of a source that
         is not there any more."""

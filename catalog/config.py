@@ -26,11 +26,13 @@ from catalog.constraints import read_constraint
 from catalog.model import Limits, Settings, SourceConfig, TableNote, View
 from catalog.names import did_you_mean, nearest, show_name, split_name
 from catalog.refreshing import read_refresh, read_view_refresh
+from catalog.roles import read_roles
 from catalog.secrets import Redactor, has_reference, resolve_references
 from catalog.values import Faults, Section
 
-SECTIONS = ("settings", "sources", "tables", "views", "users", "oidc", "callbacks")
+SECTIONS = ("settings", "sources", "tables", "views", "roles", "users", "oidc", "callbacks")
 ACCESS = ("users", "oidc", "callbacks")
+EXACT = ("roles", *ACCESS)  # names that are as they are written
 UNNAMED = ("settings", "callbacks")  # one table for all files, not one for each name
 SETTINGS = (
     "search_path",
@@ -49,9 +51,6 @@ SOURCE_KEYS = ("adapter", "limits", "cache")
 LIMIT_KEYS = ("concurrency", "timeout")
 TABLE_KEYS = ("owner", "comment", "constraint", "cache")
 VIEW_KEYS = ("sql", "cache")
-
-# Keys that the format reserves. Accepting them silently would look as if they did something.
-NOT_YET_SECTIONS = {"roles": "roles"}
 
 # What a reference stands for in these is shown: EXPLAIN without the names of files would say little.
 NOT_SECRET = frozenset({"path", "schema", *SETTINGS}) - {"cache_encryption_key"}
@@ -82,7 +81,10 @@ def read_config(path: Path) -> tuple[Config, list[CatalogError]]:
     cached = any(source.cache for source in sources) or any(note.cache for note in notes)
     views = tuple(_views(merged["views"], source_names, cached=cached))
     settings = _settings(merged["settings"], source_names | {view.schema for view in views}, redactor)
-    access = read_access(*([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS))
+    view_names = [name for text, _ in merged["views"] if (name := split_name(text)) is not None and len(name) == 2]
+    roles = read_roles([part for _, part in merged["roles"]], source_names, view_names)
+    users, providers, callbacks = ([_secret(part, redactor) for _, part in merged[kind]] for kind in ACCESS)
+    access = read_access(users, providers, callbacks, roles)
     for error in faults.errors:
         redactor.scrub_error(error)
     return Config(settings, sources, views, notes, redactor, access), faults.errors
@@ -116,7 +118,7 @@ def _merge(documents: Iterator[tuple[Path, Mapping[str, Any]]], faults: Faults) 
     seen: dict[tuple[str, object], Section] = {}
     for file, document in documents:
         top = Section(file, "", document, faults)
-        top.reject_unknown(SECTIONS, NOT_YET_SECTIONS)
+        top.reject_unknown(SECTIONS)
         for kind, section in top.tables(only=SECTIONS):
             if kind in UNNAMED:
                 for key in section.values:
@@ -130,7 +132,7 @@ def _merge(documents: Iterator[tuple[Path, Mapping[str, Any]]], faults: Faults) 
 
 def _key(kind: str, name: str) -> tuple[str, object]:
     """Two names with the same key cannot both be defined: matching ignores case."""
-    if kind in ACCESS:
+    if kind in EXACT:
         return kind, name
     parts = (name,) if kind == "sources" else split_name(name) or (name,)
     return kind, tuple(part.casefold() for part in parts)

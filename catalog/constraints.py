@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from adapters.base import Table
 from adapters.errors import CatalogError
+from catalog.expressions import fault, position, read_expression
 from catalog.names import did_you_mean, nearest
 
-MAX_LENGTH = 4_000
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _HINT = "write a conjunction of column op literal, column IN (…), column BETWEEN … AND … and column IS NOT NULL"
 
 
 def read_constraint(text: str) -> tuple[exp.Expr, ...]:
     """The conjuncts, each about one column that is named alone. Raises CatalogError with the position (from 1)."""
-    if len(text) > MAX_LENGTH:
-        raise CatalogError(f"a constraint has at most {MAX_LENGTH} characters", hint=_HINT)
-    try:
-        parsed = sqlglot.parse(text, read="duckdb")
-    except (SqlglotError, RecursionError) as exc:
-        raise _fault("this is not a condition", _place(text, exc)) from exc
-    if len(parsed) != 1 or not isinstance(parsed[0], exp.Expr):
-        raise _fault("this is not one condition", None)
     found: list[exp.Expr] = []
-    _collect(parsed[0], found)
-    for node in (each for part in found for each in part.walk()):
-        node.comments = None  # they would be written into plans
+    _collect(read_expression(text, _HINT), found)
     return tuple(found)
 
 
@@ -40,14 +28,8 @@ def check_columns(constraint: Sequence[exp.Expr], table: Table, source: str) -> 
     known = {name.lower() for name in names}
     for column in (each for part in constraint for each in part.find_all(exp.Column)):
         if column.name.lower() not in known:
-            fault = f"the constraint of {table.name.name} names the column {column.name}, which it does not have"
-            raise CatalogError(fault, hint=did_you_mean(nearest(column.name, names)), source=source)
-
-
-def _position(node: exp.Expr) -> int | None:
-    """Where the first name or literal of the node stands in the text, from 1."""
-    starts = [each.meta["start"] for each in node.walk() if "start" in each.meta]
-    return int(min(starts)) + 1 if starts else None
+            said = f"the constraint of {table.name.name} names the column {column.name}, which it does not have"
+            raise CatalogError(said, hint=did_you_mean(nearest(column.name, names)), source=source)
 
 
 def _collect(node: exp.Expr, found: list[exp.Expr]) -> None:
@@ -60,7 +42,7 @@ def _collect(node: exp.Expr, found: list[exp.Expr]) -> None:
         elif _allowed(part):
             found.append(part)
         else:
-            raise _fault(f"{part.sql('duckdb')} is not allowed in a constraint", _position(part))
+            raise fault(f"{part.sql('duckdb')} is not allowed in a constraint", position(part), _HINT)
 
 
 def _allowed(part: exp.Expr) -> bool:
@@ -87,19 +69,3 @@ def _is_literal(node: exp.Expr) -> bool:
     if isinstance(node, (exp.Neg, exp.Cast)) and not isinstance(node, exp.TryCast):
         node = node.this
     return isinstance(node, (exp.Literal, exp.Boolean))
-
-
-def _place(text: str, exc: Exception) -> int | None:
-    """From the line and column that the parser complains about."""
-    errors = getattr(exc, "errors", None)
-    if not errors or not errors[0].get("line"):
-        return None
-    before = sum(map(len, text.splitlines(keepends=True)[: errors[0]["line"] - 1]))
-    start = errors[0]["col"] - len(errors[0].get("highlight") or "") + 1
-    return int(min(before + max(1, start), len(text)))
-
-
-def _fault(message: str, at: int | None) -> CatalogError:
-    fault = CatalogError(message, hint=_HINT)
-    fault.position = at
-    return fault

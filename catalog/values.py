@@ -55,13 +55,10 @@ class Section:
                 path = ".".join(filter(None, (self.path, shown)))
                 self.fault(shown, "this must be a table", f"write [{path}]")
 
-    def reject_unknown(self, known: Iterable[str], not_yet: Mapping[str, str] | None = None) -> None:
-        """`not_yet` maps keys that are planned, but do nothing so far, to what they are for."""
+    def reject_unknown(self, known: Iterable[str]) -> None:
         known = sorted(known)
         for key in self.values:
-            if not_yet and key in not_yet:
-                self.fault(key, f"{not_yet[key]} are not supported yet", "remove the key")
-            elif key not in known:
+            if key not in known:
                 near = nearest(key, known, 1)
                 hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"
                 self.fault(key, "unknown key", hint)
@@ -83,6 +80,13 @@ class Section:
             return value
         self.fault(key, "this must be a list of texts", f'write {key} = ["…", "…"]')
         return []
+
+    def texts_by_name(self, key: str) -> dict[str, str]:
+        value = self.values.get(key, {})
+        if isinstance(value, dict) and all(isinstance(item, str) and item.strip() for item in value.values()):
+            return value
+        self.fault(key, "this must be a table of texts that are not empty", f'write {key} = {{ "…" = "…" }}')
+        return {}
 
     def count(self, key: str) -> int | None:
         value = self.values.get(key)

@@ -1,13 +1,14 @@
 """Names become tables: every table reference of a query is resolved, and views are put in as subqueries.
 
 After `bind`, a base table is an `exp.Table` whose name is an identifier of `Bound.tables` and whose alias is what the
-statement calls it. DuckDB knows an empty table of the same name and types, so that it can type the query.
+statement calls it. DuckDB knows an empty table of the same name and types, so that it can type the query. Where the
+caller's roles filter or mask a table, it is a subquery that does so: nothing later knows of other rows and values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -16,6 +17,7 @@ from sqlglot import exp
 from adapters.base import TableName
 from adapters.errors import (
     Error,
+    InsufficientPrivilege,
     NotSupportedError,
     ProgrammingError,
     SourceChanged,
@@ -24,8 +26,11 @@ from adapters.errors import (
 )
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
-from federation.native import FUNCTION, is_call, is_native, native_table
+from catalog.policies import Caller, Rights
+from federation.local import LocalSchema
+from federation.native import FUNCTION, is_call, is_native, native_source, native_table
 from federation.parse import parse
+from federation.restrict import restricted
 
 MAX_VIEW_DEPTH = 32
 RESERVED = re.compile(r"[fst]\d+_*", re.IGNORECASE)  # tables, fragments and stages of a plan
@@ -46,23 +51,26 @@ class Name:
 @dataclass
 class Bound:
     """`tables` maps the identifiers in `query` to what they stand for. `names` are all that were resolved, those in
-    views as well."""
+    views as well. `columns` are names that its caller may know."""
 
     query: exp.Query
+    rights: Rights
     tables: dict[str, CatalogTable] = field(default_factory=dict)
     names: list[Name] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
 
 
 class Binder:
-    """`identify` gives a table its identifier and makes it known to DuckDB."""
+    """`local` gives a table its identifier and makes it known to DuckDB."""
 
-    def __init__(self, catalog: Catalog, identify: Callable[[CatalogTable], str]) -> None:
+    def __init__(self, catalog: Catalog, local: LocalSchema) -> None:
         self._catalog = catalog
-        self._identify = identify
+        self._local = local
 
-    def bind(self, query: exp.Query) -> Bound:
-        """`query` is changed in place. Raises the catalog's errors, with the position of the name."""
-        bound = Bound(query)
+    def bind(self, query: exp.Query, caller: Caller | None = None) -> Bound:
+        """`query` is changed in place. Raises the catalog's errors, with the position of the name, and
+        InsufficientPrivilege for what is not granted to the caller; None may read everything."""
+        bound = Bound(query, Rights(self._catalog, caller))
         _rename_reserved(query)
         self._bind_tables(bound, query, ())
         return bound
@@ -73,7 +81,7 @@ class Binder:
             found = self._catalog.resolve(each.parts, each.quoted)
             if found != each.found:
                 return False
-            if not isinstance(found, View) and self._identify(found) != each.identifier:
+            if not isinstance(found, View) and self._local.identify(found) != each.identifier:
                 return False
         return True
 
@@ -95,12 +103,7 @@ class Binder:
             return _check_table_function(table)
         parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
         written = [part.name for part in parts], [bool(part.quoted) for part in parts]
-        try:
-            found = self._catalog.resolve(*written)
-        except Error as exc:
-            # A name inside a view has no position in the caller's statement.
-            exc.position = exc.position or (None if views else position_of(parts[0]))
-            raise
+        found = self._resolved(bound, parts, views)
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts[-1].name, quoted=True))
         if isinstance(found, View):
             bound.names.append(Name(*written, found))
@@ -109,22 +112,46 @@ class Binder:
         identifier, found = self._identified(bound, found, parts)
         bound.names.append(Name(*written, found, identifier))
         bound.tables[identifier] = found
-        _put_in(table, identifier, found, alias)
+        if not (views and bound.rights.restricted):
+            bound.columns += [column.name for column in found.table.columns]
+        restriction = bound.rights.restriction(found, alias.name, in_view=bool(views))
+        if restriction is not None:
+            restricted(table, identifier, found, alias, restriction, self._local)
+        else:
+            _put_in(table, identifier, found, alias)
         return None
+
+    def _resolved(
+        self, bound: Bound, parts: Sequence[exp.Identifier], views: tuple[tuple[str, str], ...]
+    ) -> CatalogTable | View:
+        """What a name means. What a view reads needs no grant of its own."""
+        rights = bound.rights
+        try:
+            found = self._catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
+            if not views:
+                rights.check_view(found) if isinstance(found, View) else rights.check_table(found)
+        except Error as exc:
+            _place(exc, rights, None if views else position_of(parts[0]))
+            raise
+        return found
 
     def _bind_native(self, bound: Bound, table: exp.Table, views: tuple[tuple[str, str], ...]) -> None:
         """DuckDB knows a native query by its columns and its place among those of the statement, not by its text: it
         would else keep a table for every text that was ever sent."""
         try:
+            source = native_source(self._catalog, table.this)
+            if not views:
+                bound.rights.check_source(source.name)
+            bound.rights.check_native(source.name)
             found = native_table(self._catalog, table.this)
         except Error as exc:
-            exc.position = exc.position or (None if views else position_of(table.this))
+            _place(exc, bound.rights, None if views else position_of(table.this))
             raise
         known = [identifier for identifier, each in bound.tables.items() if is_native(each)]
         identifier = next((each for each in known if _same(bound.tables[each], found)), None)
         if identifier is None:
             place = TableName(FUNCTION, str(len(known)))
-            identifier = self._identify(replace(found, table=replace(found.table, name=place)))
+            identifier = self._local.identify(replace(found, table=replace(found.table, name=place)))
         bound.tables[identifier] = found
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(FUNCTION, quoted=True))
         _put_in(table, identifier, found, alias)
@@ -138,13 +165,13 @@ class Binder:
             if each == found:
                 return identifier, each
         try:
-            return self._identify(found), found
+            return self._local.identify(found), found
         except SourceChanged:
             self._catalog.forget(found.source.name, found.table.name)
             again = self._catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
             if isinstance(again, View):
                 raise
-            return self._identify(again), again
+            return self._local.identify(again), again
 
     def _view(self, bound: Bound, view: View, views: tuple[tuple[str, str], ...]) -> exp.Query:
         key = (view.schema, view.name)
@@ -167,6 +194,13 @@ class Binder:
                 exc.hint = f"{exc.hint} ({where})" if exc.hint else where
             raise
         return query
+
+
+def _place(exc: Error, rights: Rights, at: int | None) -> None:
+    """A name inside a view has no place in the caller's statement. Hints name what others may read."""
+    exc.position = exc.position or at
+    if rights.restricted and not isinstance(exc, InsufficientPrivilege):
+        exc.hint = None
 
 
 def _same(one: CatalogTable, other: CatalogTable) -> bool:

@@ -18,7 +18,7 @@ from weakref import WeakSet
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import CancelToken, SupportsLocalScan
+from adapters.base import CancelToken
 from adapters.duck import Duck
 from adapters.errors import Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
 from cache.learned import Learned
@@ -26,6 +26,8 @@ from cache.recording import Recording
 from catalog.catalog import Catalog
 from catalog.load import load_catalog
 from catalog.model import CatalogTable
+from catalog.policies import Caller, Rights
+from catalog.roles import Policy
 from federation.bind import Binder, Bound
 from federation.cache_table import CacheTable
 from federation.caching import FragmentCache
@@ -33,7 +35,7 @@ from federation.execute import Execution
 from federation.fetch import Fetcher, start_deadline
 from federation.invalidation import Target, called, find_target
 from federation.known_statements import KnownStatements, count_parameters
-from federation.local import LocalSchema
+from federation.local import LocalSchema, local_paths
 from federation.normalize import fold_now, normalize
 from federation.parameters import Parameters, substitute
 from federation.parse import parse
@@ -46,8 +48,10 @@ from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimizations, read_options
 from federation.planner.plan import make_plan
 from federation.planner.statement_shape import Shape, shape_of
+from federation.policies_table import policies_table
 from federation.positions import placed
 from federation.progress import FragmentProgress, Freshness, State, by_source
+from federation.restrict import check_policy
 from federation.slots import DEFAULT_SIZE, Slots
 from federation.snapshots import Places, Snapshots
 from federation.staleness import ANY, Demand, read_demand
@@ -119,13 +123,16 @@ class Result:
 
 
 class Engine:
-    """One catalog and one local DuckDB. Every method may be called from several threads."""
+    """One catalog and one local DuckDB. Every method may be called from several threads.
+
+    Where a method takes a `caller`, the roles of the catalog restrict what it reads and changes; None is the operator,
+    who may do everything. Raises InsufficientPrivilege."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         settings = catalog.settings
         self._duck = Duck(
-            _local_paths(catalog),
+            local_paths(catalog),
             memory_limit=settings.memory_limit,
             temp_directory=str(settings.spill_directory) if settings.spill_directory else None,
             threads=settings.threads,
@@ -142,12 +149,13 @@ class Engine:
         self._local = LocalSchema(self._duck)
         self.cache = FragmentCache.of(catalog, self._duck, self._local, self._slots)
         self.pins = tuple(pins(catalog, self.cache.principals)) if self.cache is not None else ()
-        catalog.add_system(system_source({"cache": CacheTable(catalog, self.cache, self.pins).table}))
+        cached = CacheTable(catalog, self.cache, self.pins)
+        catalog.add_system(system_source({"cache": cached.table, "policies": policies_table(catalog)}))
         learned = Learned(settings.statistics_directory)
         self._costs = Costs(learned, self.cache.cost) if self.cache is not None else Costs(learned)
         self._known_plans = KnownPlans()
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
-        self._binder = Binder(catalog, self._local.identify)
+        self._binder = Binder(catalog, self._local)
         self._known_statements = KnownStatements(self._binder.holds)
 
     @classmethod
@@ -164,6 +172,7 @@ class Engine:
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         snapshots: Snapshots | None = None,
+        caller: Caller | None = None,
     ) -> Result:
         """Plan and start a query: a text, or a tree in DuckDB's dialect, whose identifiers may carry positions for
         errors. `timeout` is in seconds; `options={"pushdown": False}` fetches whole columns,
@@ -173,12 +182,12 @@ class Engine:
         demand = read_demand(options or {})
         name = called(sql)
         if name is not None:
-            sql, params = f"SELECT {self.invalidate(name)}::BIGINT AS fragments", None
+            sql, params = f"SELECT {self.invalidate(name, caller)}::BIGINT AS fragments", None
         seconds = timeout if timeout is not None else self.catalog.settings.timeout
-        planned = self.plan(sql, params, options=options)
+        planned = self.plan(sql, params, options=options, caller=caller)
         result = self._started(planned, cancel or CancelToken(), seconds, self.cache, demand, snapshots)
         if snapshots is None:  # which nobody could read again
-            result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned))
+            result.sample = self.verifier.sample(lambda: self._statement(sql, params, options, planned, caller))
         return result
 
     def begin(self) -> Snapshots:
@@ -188,12 +197,12 @@ class Engine:
         self._transactions.add(snapshots)
         return snapshots
 
-    def invalidate(self, name: str) -> int:
+    def invalidate(self, name: str, caller: Caller | None = None) -> int:
         """What the cache has of a source, a table, what a view reads, or all with a tag (`tag:name`) is not given any
         more, here and in all processes that share its folder; the number of fragments. What is being fetched is not
         kept for others either. Raises ProgrammingError for an unknown name, OperationalError where it cannot be
         written down."""
-        target = find_target(self.catalog, self._binder, name)
+        target = find_target(self.catalog, self._binder, name, caller)
         try:
             count = self.cache.store.invalidate(target.sources, target.tables) if self.cache is not None else 0
         except OSError as exc:
@@ -212,11 +221,12 @@ class Engine:
         options: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         snapshots: Snapshots | None = None,
+        caller: Caller | None = None,
     ) -> Explanation:
         """What would run where, and why; with `analyze` the query runs, and its actual figures are added, else with
         `estimate` what is expected of the answer, for which its sources are asked."""
         demand = read_demand(options or {})
-        planned = self._planned(sql, params, self._allowed(options), anew=True)
+        planned = self._planned(sql, params, self._allowed(options), caller, anew=True)
         if not analyze:
             planned.plan.close()
             cache = self.cache if snapshots is None else None
@@ -235,26 +245,37 @@ class Engine:
         )
 
     def plan(
-        self, sql: str | exp.Query, params: Parameters = None, *, options: Mapping[str, Any] | None = None
+        self,
+        sql: str | exp.Query,
+        params: Parameters = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        caller: Caller | None = None,
     ) -> Planned:
         """The plan of a query. Its scans hold nothing at the sources before they run, but must be closed or run."""
-        return self._planned(sql, params, self._allowed(options))
+        return self._planned(sql, params, self._allowed(options), caller)
 
-    def describe(self, sql: str | exp.Query, params: Parameters = None) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
+    def describe(
+        self, sql: str | exp.Query, params: Parameters = None, caller: Caller | None = None
+    ) -> tuple[pa.Schema, Sequence[tuple[str, str]]]:
         """The result's schema and DuckDB types, without running or planning anything."""
-        bound = self._binder.bind(_read(sql, params))
+        bound = self._binder.bind(_read(sql, params), caller)
         columns = self._typed(bound, to_sql(bound.query))
         return self._local.arrow_schema(columns), columns
 
-    def columns(self, table: exp.Table) -> Sequence[tuple[str, str]]:
+    def columns(self, table: exp.Table, caller: Caller | None = None) -> Sequence[tuple[str, str]]:
         """The columns of a table reference, as the catalog resolves it: names and DuckDB types. Raises the catalog's
         errors with the position of the name."""
         bare = exp.Table(this=table.this.copy(), db=table.args.get("db"), catalog=table.args.get("catalog"))
-        return self.describe(exp.Select(expressions=[exp.Star()]).from_(bare.copy()))[1]
+        return self.describe(exp.Select(expressions=[exp.Star()]).from_(bare.copy()), caller=caller)[1]
 
     def bind(self, sql: str) -> Bound:
         """The query with its names resolved, and its views put in."""
         return self._binder.bind(_read(sql, None))
+
+    def check_policy(self, policy: Policy) -> None:
+        """Whether a filter or a mask fits its table. Raises CatalogError with what is wrong, and what a source says."""
+        check_policy(self.catalog, policy, self._local)
 
     def fetcher(self, fragment: Fragment, cancel: CancelToken, recording: Recording) -> Fetcher:
         """Fetches a planned fragment by itself, beside the queries."""
@@ -329,16 +350,21 @@ class Engine:
         return Result(planned, execution, self.catalog, self.forget)
 
     def _statement(
-        self, sql: str | exp.Query, params: Parameters, options: Mapping[str, Any] | None, planned: Planned
+        self,
+        sql: str | exp.Query,
+        params: Parameters,
+        options: Mapping[str, Any] | None,
+        planned: Planned,
+        caller: Caller | None,
     ) -> Statement:
         """How verification runs the query again. What the system says of itself differs each time: such a query has no
         sources that could be at fault."""
         params = copy(params)  # the caller may put others into it
         sources = {fragment.source.name for fragment in planned.plan.fragments}
         return Statement(
-            bind=lambda: self._binder.bind(_read(sql, params)).query,
-            run=lambda how, cancel: self._started(self._planned(sql, params, how), cancel, SECONDS, None, ANY),
-            explain=lambda: self.explain(sql, params, options=options).text(),
+            bind=lambda: self._binder.bind(_read(sql, params), caller).query,
+            run=lambda how, cancel: self._started(self._planned(sql, params, how, caller), cancel, SECONDS, None, ANY),
+            explain=lambda: self.explain(sql, params, options=options, caller=caller).text(),
             sources=() if SYSTEM in sources else tuple(sorted(sources)),
             schema=planned.schema,
             optimizations=read_options(options or {}),
@@ -348,27 +374,42 @@ class Engine:
         return self.verifier.restricted(read_options(options or {}))
 
     def _planned(
-        self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations, *, anew: bool = False
+        self,
+        sql: str | exp.Query,
+        params: Parameters,
+        optimizations: Optimizations,
+        caller: Caller | None,
+        *,
+        anew: bool = False,
     ) -> Planned:
         try:
-            return self._plan(sql, params, optimizations, anew=anew)
+            return self._plan(sql, params, optimizations, caller, anew=anew)
         except RecursionError as exc:
             raise StatementTooComplex("the statement is nested too deeply", hint="split it into CTEs or views") from exc
         except Error as exc:
             self.catalog.redactor.scrub_error(exc)
             raise
 
-    def _plan(self, sql: str | exp.Query, params: Parameters, optimizations: Optimizations, *, anew: bool) -> Planned:
+    def _plan(
+        self,
+        sql: str | exp.Query,
+        params: Parameters,
+        optimizations: Optimizations,
+        caller: Caller | None,
+        *,
+        anew: bool,
+    ) -> Planned:
         """A plan that is made `anew` has the notes of this very statement."""
-        known = None if anew else self._known_statements.get(sql, params)
+        whose = Rights(self.catalog, caller).whose
+        known = None if anew else self._known_statements.get(sql, params, whose)
         plan = self._known_plans.get(*known, optimizations) if known is not None else None
         if known is not None and plan is not None:
             return self._noted(plan, known[1])
         query = _read(sql, params)
         placeholders = count_parameters(query)
-        bound = self._binder.bind(query)
+        bound = self._binder.bind(query, caller)
         shape = shape_of(query, bound.tables)
-        self._known_statements.keep(sql, params, bound, shape, placeholders)
+        self._known_statements.keep(sql, params, whose, bound, shape, placeholders)
         plan = None if anew else self._known_plans.get(shape, bound.tables, optimizations)
         if plan is None:
             plan = self._made_plan(bound, shape, self._typed(bound, to_sql(query)), optimizations)
@@ -396,23 +437,12 @@ class Engine:
         try:
             return self._local.describe(text)
         except Error as exc:
-            known = [column.name for each in bound.tables.values() for column in each.table.columns]
-            raise placed(exc, bound.query, known) from exc.__cause__
+            raise placed(exc, bound.query, bound.columns) from exc.__cause__
 
 
 def _read(sql: str | exp.Query, params: Parameters) -> exp.Query:
     """The query as a tree of its own, which binding changes."""
     return substitute(parse(sql) if isinstance(sql, str) else sql.copy(), params)
-
-
-def _local_paths(catalog: Catalog) -> list[str]:
-    """What DuckDB may read: the files of the sources that it reads by itself."""
-    paths: list[str] = []
-    for source in catalog.sources.values():
-        adapter = source.adapter_or_fault
-        if isinstance(adapter, SupportsLocalScan):
-            paths += adapter.local_paths()
-    return paths
 
 
 def _nothing() -> None:

@@ -14,6 +14,7 @@ from sqlglot import exp
 from adapters.errors import ProgrammingError, SQLSyntaxError
 from catalog.catalog import Catalog
 from catalog.names import did_you_mean, nearest
+from catalog.policies import Caller, Rights
 from federation.bind import Binder
 from federation.parse import parse
 
@@ -40,14 +41,20 @@ def called(sql: object) -> str | None:
     return found[1].replace("''", "'") if found else None
 
 
-def find_target(catalog: Catalog, binder: Binder, name: str) -> Target:
-    """Raises UnknownTag, SQLSyntaxError, or what the catalog says of a table."""
+def find_target(catalog: Catalog, binder: Binder, name: str, caller: Caller | None = None) -> Target:
+    """Raises UnknownTag, SQLSyntaxError, what the catalog says of a table, or InsufficientPrivilege: who may read a
+    table or a whole source may say that it has changed, and of tags those who administer the system."""
+    rights = Rights(catalog, caller)
     if name.startswith(TAG):
+        rights.check_administration()
         return _tagged(catalog, name.removeprefix(TAG).strip())
     sources = [each for each in catalog.sources if each.casefold() == name.strip().casefold()]
     if sources:
+        if not rights.administers():
+            rights.check_source(sources[0])
         return Target(sources=set(sources))
-    bound = binder.bind(exp.Select(expressions=[exp.Star()]).from_(_table(name)))
+    asking = None if rights.administers() else caller
+    bound = binder.bind(exp.Select(expressions=[exp.Star()]).from_(_table(name)), asking)
     return Target(tables={each.full_name for each in bound.tables.values()})
 
 

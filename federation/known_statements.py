@@ -1,9 +1,9 @@
 """What the texts of statements that come again were bound to, such as the point queries of an application.
 
-Parsing and binding a text anew gives the same, as long as each of its names stands for the same table or view:
-that alone is asked of the catalog again. The values of parameters are no part of it where they are keys that the
-statement looks up, for then they are none of its shape (`planner.statement_shape`). Any other statement with parameters
-is not kept.
+Parsing and binding a text anew gives the same to whoever has the same rights, as long as each of its names stands for
+the same table or view: that alone is asked of the catalog again. The values of parameters are no part of it where they
+are keys that the statement looks up, for then they are none of its shape (`planner.statement_shape`). Any other
+statement with parameters is not kept.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ class KnownStatements:
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, _Known] = OrderedDict()
 
-    def get(self, sql: object, params: Parameters) -> tuple[Shape, Mapping[str, CatalogTable]] | None:
-        """None for what has to be parsed and bound: to find out what it is, or what is wrong with it."""
+    def get(self, sql: object, params: Parameters, whose: Hashable) -> tuple[Shape, Mapping[str, CatalogTable]] | None:
+        """None for what has to be parsed and bound: to find out what it is, or what is wrong with it. `whose` is as
+        `Rights` has it."""
         given = _given(params)
         if given is None or not isinstance(sql, str):
             return None
-        key = _key(sql, params, given)
+        key = _key(sql, params, given, whose)
         with self._lock:
             known = self._known.get(key)
             if known is None:
@@ -61,7 +62,9 @@ class KnownStatements:
         found = tuple(given[name] if name is not None else key for key, name in keys)
         return Shape(known.shape.text, found, known.shape.parameters), known.tables
 
-    def keep(self, sql: object, params: Parameters, bound: Bound, shape: Shape, placeholders: int) -> None:
+    def keep(
+        self, sql: object, params: Parameters, whose: Hashable, bound: Bound, shape: Shape, placeholders: int
+    ) -> None:
         """A text with so many placeholders, and what it was bound to."""
         given = _given(params)
         if given is None or not isinstance(sql, str) or len(sql) > LONGEST:
@@ -69,7 +72,7 @@ class KnownStatements:
         keys = sum(name is not None for name in shape.parameters)
         if keys != placeholders or any(map(is_native, bound.tables.values())):
             return
-        key = _key(sql, params, given)
+        key = _key(sql, params, given, whose)
         with self._lock:
             self._known[key] = _Known(bound.tables, tuple(bound.names), shape)
             self._known.move_to_end(key)
@@ -83,9 +86,9 @@ def _given(params: Parameters) -> dict[str, tuple[str, bool]] | None:
     return None if None in found.values() else found  # type: ignore[return-value]
 
 
-def _key(sql: str, params: Parameters, given: Mapping[str, tuple[str, bool]]) -> Hashable:
+def _key(sql: str, params: Parameters, given: Mapping[str, tuple[str, bool]], whose: Hashable) -> Hashable:
     kinds = tuple((name, is_text) for name, (_, is_text) in given.items())
-    return sql, isinstance(params, Mapping), kinds
+    return sql, isinstance(params, Mapping), kinds, whose
 
 
 def count_parameters(query: exp.Query) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlglot import exp
 
 from adapters.base import Column, TableName
-from adapters.errors import Error
+from adapters.errors import Error, InsufficientPrivilege
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
+from catalog.policies import Caller, Rights
 from federation.engine import Engine
 from federation.statement import Document
 
@@ -35,8 +36,9 @@ class EngineCatalog:
         return table(self._engine, [part for part in (source, schema, name) if part is not None])
 
 
-def overview(catalog: Catalog) -> Document:
-    """No source is asked."""
+def overview(catalog: Catalog, caller: Caller | None = None) -> Document:
+    """What the caller may see something of. No source is asked."""
+    rights = Rights(catalog, caller)
     sources = [
         {
             "name": source.name,
@@ -46,36 +48,52 @@ def overview(catalog: Catalog) -> Document:
             else source.adapter_or_fault.default_schema,
         }
         for source in catalog.sources.values()
+        if rights.sees_source(source.name)
     ]
-    path = [list(entry) for entry in catalog.settings.search_path]
-    return {"sources": sources, "view_schemas": sorted({schema for schema, _ in catalog.views}), "search_path": path}
+    schemas = sorted({view.schema for view in catalog.views.values() if rights.reads_view(view)})
+    shown = {*(source["name"] for source in sources), *schemas} if rights.restricted else None
+    path = [list(entry) for entry in catalog.settings.search_path if shown is None or entry[0] in shown]
+    return {"sources": sources, "view_schemas": schemas, "search_path": path}
 
 
 def tables(
-    catalog: Catalog, source: str | None, schema: str | None
+    catalog: Catalog, source: str | None, schema: str | None, caller: Caller | None = None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, Error]]]:
-    """The tables and views, and the sources that failed: their tables are missing."""
+    """The tables and views that the caller may read, and the sources that failed: their tables are missing."""
+    rights = Rights(catalog, caller)
     found: list[dict[str, Any]] = []
     failures: list[tuple[str, Error]] = []
     for name in catalog.sources if source is None else (source,):
+        if not rights.sees_source(name):
+            continue
         try:
-            names = catalog.tables(name)
+            of = catalog.source(name)
+            names = [each for each in catalog.tables(name) if rights.reads_table(of, each)]
         except Error as exc:
             catalog.redactor.scrub_error(exc)
             failures.append((name, exc))
             continue
         found += [{"source": name, "schema": t.schema, "name": t.name, "kind": "table"} for t in names]
     if source is None:
-        found += [{"source": None, "schema": s, "name": name, "kind": "view"} for s, name in catalog.views]
+        views = [view for view in catalog.views.values() if rights.reads_view(view)]
+        found += [{"source": None, "schema": view.schema, "name": view.name, "kind": "view"} for view in views]
     return [each for each in found if schema in (None, each["schema"])], failures
 
 
-def table(engine: Engine, parts: Sequence[str]) -> Document:
-    """One table or view with its columns, types, keys, owner and freshness. Raises as Catalog.resolve."""
+def table(engine: Engine, parts: Sequence[str], caller: Caller | None = None) -> Document:
+    """One table or view with its columns, types, keys, owner and freshness. Raises as Catalog.resolve, and
+    InsufficientPrivilege."""
+    rights = Rights(engine.catalog, caller)
     try:
         found = engine.catalog.resolve(parts, [True] * len(parts))
-        return _view_info(engine, found) if isinstance(found, View) else _table_info(engine, found)
+        if isinstance(found, View):
+            rights.check_view(found)
+            return _view_info(engine, found)
+        rights.check_table(found)
+        return _table_info(engine, found, rights)
     except Error as exc:
+        if rights.restricted and not isinstance(exc, InsufficientPrivilege):
+            exc.hint = None  # it names what others may read
         engine.catalog.redactor.scrub_error(exc)
         raise
 
@@ -87,7 +105,7 @@ def _view_info(engine: Engine, view: View) -> dict[str, Any]:
     return {**about, "columns": columns, "primary_key": [], "foreign_keys": [], "freshness": 0.0}
 
 
-def _table_info(engine: Engine, found: CatalogTable) -> dict[str, Any]:
+def _table_info(engine: Engine, found: CatalogTable, rights: Rights) -> dict[str, Any]:
     table, source = found.table, found.source.name
     _, types = engine.describe(_all_of(source, table.name))
     return {
@@ -105,6 +123,7 @@ def _table_info(engine: Engine, found: CatalogTable) -> dict[str, Any]:
                 "referenced_columns": list(key.referenced_columns),
             }
             for key in table.foreign_keys
+            if rights.reads_table(found.source, key.references)
         ],
         "comment": table.comment,
         "owner": found.owner,

@@ -13,6 +13,7 @@ import pyarrow as pa
 from adapters.base import Adapter, SupportsLocalScan
 from adapters.duck import Duck
 from adapters.errors import NotSupportedError
+from catalog.catalog import Catalog
 from catalog.model import CatalogTable
 
 
@@ -75,3 +76,13 @@ class LocalSchema:
             )
         fields = [pa.field(column.name, column.type) for column in table.table.columns]
         self._duck.create_table(identifier, pa.schema(fields))
+
+
+def local_paths(catalog: Catalog) -> list[str]:
+    """What DuckDB may read: the files of the sources that it reads by itself."""
+    paths: list[str] = []
+    for source in catalog.sources.values():
+        adapter = source.adapter_or_fault
+        if isinstance(adapter, SupportsLocalScan):
+            paths += adapter.local_paths()
+    return paths

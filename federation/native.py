@@ -26,7 +26,7 @@ from adapters.base import (
 )
 from adapters.errors import FunctionNotFound, NotSupportedError, SQLSyntaxError, StatementTooComplex, TableNotFound
 from catalog.catalog import Catalog
-from catalog.model import CatalogTable
+from catalog.model import CatalogTable, Source
 from federation.parse import MAX_CHARACTERS
 
 FUNCTION = "query"
@@ -84,11 +84,15 @@ def is_call(function: exp.Expr) -> bool:
     return isinstance(function, exp.Anonymous) and function.name.lower() == FUNCTION
 
 
+def native_source(catalog: Catalog, call: exp.Expr) -> Source:
+    """The source that is asked. Raises SchemaNotFound for an unknown one, FunctionNotFound for other arguments."""
+    return catalog.source(_arguments(call)[0])
+
+
 def native_table(catalog: Catalog, call: exp.Expr) -> CatalogTable:
-    """The call as a table. Raises SchemaNotFound for an unknown source,
-    FunctionNotFound for other arguments, NotSupportedError for a source without the ability, and what that says."""
-    name, sql = _arguments(call)
-    source = catalog.source(name)
+    """The call as a table. Raises as `native_source`, NotSupportedError for a source without the ability, and what that
+    says."""
+    source, (_, sql) = native_source(catalog, call), _arguments(call)
     adapter = source.adapter
     if not isinstance(adapter, SupportsNativeQuery):
         raise NotSupportedError(

@@ -7,6 +7,7 @@ import threading
 
 from catalog.catalog import Catalog
 from catalog.model import View
+from catalog.roles import Policy
 from federation.cli.table import printable
 from federation.engine import Engine
 from federation.location import catalog_path
@@ -14,19 +15,26 @@ from federation.refreshing import check_pinned
 
 
 class Describer:
-    """Describes views with one engine, made when the first view needs it."""
+    """Describes views and fits policies to their tables with one engine, made when it is first needed."""
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, catalog: Catalog, view: View) -> object:
+    def view(self, catalog: Catalog, view: View) -> object:
+        engine = self._engine_of(catalog)
+        for pinned in engine.pins:
+            if pinned.parts == (view.schema, view.name):
+                check_pinned(engine, pinned)
+        return engine.describe(view.sql)
+
+    def policy(self, catalog: Catalog, policy: Policy) -> None:
+        self._engine_of(catalog).check_policy(policy)
+
+    def _engine_of(self, catalog: Catalog) -> Engine:
         with self._lock:
             self._engine = self._engine or Engine(catalog)
-        for pinned in self._engine.pins:
-            if pinned.parts == (view.schema, view.name):
-                check_pinned(self._engine, pinned)
-        return self._engine.describe(view.sql)
+            return self._engine
 
     def close(self) -> None:
         if self._engine is not None:
@@ -39,7 +47,7 @@ def check(args: argparse.Namespace) -> int:
 
     describer = Describer()
     try:
-        findings = check_catalog(catalog_path(args.catalog), describer)
+        findings = check_catalog(catalog_path(args.catalog), describer.view, describer.policy)
     finally:
         describer.close()
     for finding in findings:

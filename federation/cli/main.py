@@ -139,6 +139,7 @@ def _add_tokens(commands: Commands, state: argparse.ArgumentParser) -> None:
     actions = token.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", parents=[state], help="make a token, and print it this once")
     create.add_argument("name", metavar="NAME", help="who or what it is for")
+    create.add_argument("--user", metavar="USER", help="a user of the catalog file, for whom it acts")
     create.add_argument("--expires", metavar="TIME", type=duration, help="valid for this time: 12h, 90d")
     actions.add_parser("list", parents=[state], help="show names and dates")
     revoke = actions.add_parser("revoke", parents=[state], help="refuse a token from now on")

@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from catalog.policies import Caller
 from federation.http.limits import json_body
 from federation.http.models import Model, Text
 from federation.http.problems import HttpProblem
-from federation.http.server import Server, server_of
+from federation.http.server import Server, caller_of, rights_of, server_of
 from federation.http.siblings import named
 
 RELOAD_SECONDS = 60.0
@@ -33,7 +34,8 @@ class Invalidated(BaseModel):
 @router.post("/v1/catalog/reload", response_model=Reloaded)
 async def reload(request: Request, server: Annotated[Server, Depends(server_of)]) -> Reloaded:
     """Read the catalog file again. Queries that run go on as they were planned; with a fault in the file, so does
-    everything, and the answer lists every fault."""
+    everything, and the answer lists every fault. Where there are roles, one must grant `system.*`."""
+    rights_of(request).check_administration()
     await server.workers.control(server.engines.reload)
     answers = await server.siblings.ask(request, "/v1/catalog/reload", method="POST", seconds=RELOAD_SECONDS)
     if answers.silent:
@@ -43,11 +45,13 @@ async def reload(request: Request, server: Annotated[Server, Depends(server_of)]
 
 
 @router.post("/v1/cache/invalidate", response_model=Invalidated, dependencies=[Depends(json_body)])
-async def invalidate(body: Invalidation, server: Annotated[Server, Depends(server_of)]) -> Invalidated:
+async def invalidate(
+    request: Request, body: Invalidation, server: Annotated[Server, Depends(server_of)]
+) -> Invalidated:
     """What the cache has of it is not given any more, by any server that shares its folder."""
-    return Invalidated(fragments=await server.workers.run(_invalidate, server, body.name))
+    return Invalidated(fragments=await server.workers.run(_invalidate, server, body.name, caller_of(request)))
 
 
-def _invalidate(server: Server, name: str) -> int:
+def _invalidate(server: Server, name: str, caller: Caller) -> int:
     with server.engines.lease() as engine:
-        return engine.invalidate(name)
+        return engine.invalidate(name, caller)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.errors import Error
 from catalog.access import User
+from catalog.policies import Caller, user_caller
 from catalog.scram import Verifier
 from federation.http import siblings
 from federation.http.config import is_loopback
@@ -36,7 +37,7 @@ OPEN = ("/health/", "/docs", "/openapi.json", "/static-offline-docs/")
 REMEMBERED_SECONDS = 60.0
 REMEMBERED = 1000
 ASK_AGAIN_SECONDS = 1.0
-NOBODY = "anonymous"
+NOBODY = Caller("anonymous")
 
 
 class Authenticator:
@@ -63,8 +64,8 @@ class Authenticator:
             self._ask_again = time.monotonic() + ASK_AGAIN_SECONDS
         return self._tokens_exist
 
-    async def user(self, headers: Headers) -> str:
-        """`token:name`, `user:name` or `oidc:provider/name`. Raises NotAuthenticated, HttpProblem."""
+    async def caller(self, headers: Headers) -> Caller:
+        """Known as `token:name`, `user:name` or `oidc:provider/name`. Raises NotAuthenticated, HttpProblem."""
         if not await self._required():
             _refuse_other_hosts(headers.get("host", ""))
             return NOBODY
@@ -82,20 +83,19 @@ class Authenticator:
             raise NotAuthenticated("the credentials are not valid")
         return found
 
-    def _bearer(self, text: str) -> str | None:
+    def _bearer(self, text: str) -> Caller | None:
+        access = self._engines.current.catalog.access
         if text.startswith(PREFIX):
-            name = self._tokens.check(text)
-            return f"token:{name}" if name is not None else None
-        user = self._verifiers.check(text, self._engines.current.catalog.access.providers)
-        return f"oidc:{user}" if user is not None else None
+            return self._tokens.check(text, access)
+        return self._verifiers.check(text, access.providers)
 
-    async def _basic(self, text: str) -> str | None:
+    async def _basic(self, text: str) -> Caller | None:
         try:
             name, colon, password = base64.b64decode(text, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
         user = self._engines.current.catalog.access.users.get(name, self._unknown)
-        return f"user:{name}" if await self._matches(user, password) and colon else None
+        return user_caller(name) if await self._matches(user, password) and colon else None
 
     async def _matches(self, user: User, password: str) -> bool:
         """A password that was right a moment ago is not hashed again: that takes milliseconds, on purpose."""
@@ -132,7 +132,7 @@ def _refuse_other_origins(method: str, headers: Headers) -> None:
 
 
 class Authentication:
-    """The middleware: `scope["state"]["user"]` is who asks, or the request ends here."""
+    """The middleware: `scope["state"]["caller"]` is who asks, or the request ends here."""
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
@@ -140,15 +140,15 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if siblings.asks(scope):
-            scope.setdefault("state", {})["user"] = siblings.caller(Headers(scope=scope))
+            scope.setdefault("state", {})["caller"] = siblings.caller(Headers(scope=scope))
         elif scope["type"] == "http" and not scope["path"].startswith(OPEN):
             headers = Headers(scope=scope)
             try:
                 _refuse_other_origins(scope["method"], headers)
-                user = await self._authenticator.user(headers)
+                caller = await self._authenticator.caller(headers)
             except (Error, HttpProblem) as exc:
                 log.info("refused %s %s: %s", scope["method"], scope["path"], exc)
                 await problem_response(exc)(scope, receive, send)
                 return
-            scope.setdefault("state", {})["user"] = user
+            scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from catalog.policies import Caller, Rights
 from federation import listing
 from federation.http.models import Problem
 from federation.http.problems import HttpProblem, problem
-from federation.http.server import Server, server_of
+from federation.http.server import Server, caller_of, server_of
 
 router = APIRouter(tags=["catalog"])
 Name = Annotated[str, Query(min_length=1, max_length=1000)]
@@ -72,23 +73,25 @@ class TableInfo(RelationInfo):
 
 
 @router.get("/v1/catalog", response_model=CatalogInfo)
-async def get_catalog(server: Annotated[Server, Depends(server_of)]) -> dict[str, Any]:
-    """The sources and the schemas of views. No source is asked."""
-    return listing.overview(server.engines.current.catalog)
+async def get_catalog(request: Request, server: Annotated[Server, Depends(server_of)]) -> dict[str, Any]:
+    """The sources and the schemas of views of which something is granted. No source is asked."""
+    return listing.overview(server.engines.current.catalog, caller_of(request))
 
 
 @router.get("/v1/catalog/tables", response_model=RelationList)
 async def list_tables(
+    request: Request,
     server: Annotated[Server, Depends(server_of)],
     source: Annotated[str | None, Query(max_length=1000, description="only this source's")] = None,
     schema: Annotated[str | None, Query(max_length=1000, description="only this schema's")] = None,
 ) -> dict[str, Any]:
     """The tables of all sources, and the views. A source that fails is named, and the others are listed."""
-    return await server.workers.run(_tables, server, source, schema)
+    return await server.workers.run(_tables, server, source, schema, caller_of(request))
 
 
 @router.get("/v1/catalog/table", response_model=TableInfo)
 async def get_table(
+    request: Request,
     server: Annotated[Server, Depends(server_of)],
     name: Name,
     schema: Annotated[str | None, Query(max_length=1000, description="the source's default schema without one")] = None,
@@ -96,18 +99,19 @@ async def get_table(
 ) -> dict[str, Any]:
     """One table or view with its columns, types, keys, owner and freshness."""
     parts = [part for part in (source, schema, name) if part is not None]
-    return await server.workers.run(_table, server, parts)
+    return await server.workers.run(_table, server, parts, caller_of(request))
 
 
-def _tables(server: Server, source: str | None, schema: str | None) -> dict[str, Any]:
+def _tables(server: Server, source: str | None, schema: str | None, caller: Caller) -> dict[str, Any]:
     with server.engines.lease() as engine:
         catalog = engine.catalog
-        if source is not None and source not in catalog.sources:
-            raise HttpProblem(404, f"there is no source {source}", hint=f"known: {', '.join(catalog.sources)}")
-        found, failures = listing.tables(catalog, source, schema)
+        shown = [each for each in catalog.sources if Rights(catalog, caller).sees_source(each)]
+        if source is not None and source not in shown:
+            raise HttpProblem(404, f"there is no source {source}", hint=f"known: {', '.join(shown)}")
+        found, failures = listing.tables(catalog, source, schema, caller)
     return {"tables": found, "failures": [{"source": name, "error": problem(error)} for name, error in failures]}
 
 
-def _table(server: Server, parts: list[str]) -> dict[str, Any]:
+def _table(server: Server, parts: list[str], caller: Caller) -> dict[str, Any]:
     with server.engines.lease() as engine:
-        return listing.table(engine, parts)
+        return listing.table(engine, parts, caller)

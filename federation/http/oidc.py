@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import jwt
 
 from catalog.access import Provider
+from catalog.policies import Caller
 from federation.http.problems import HttpProblem
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -63,8 +66,8 @@ class Verifiers:
     def __init__(self) -> None:
         self._keys: dict[Provider, Keys] = {}
 
-    def check(self, text: str, providers: tuple[Provider, ...]) -> str | None:
-        """`provider/user` of a valid token, None for any other."""
+    def check(self, text: str, providers: tuple[Provider, ...]) -> Caller | None:
+        """Whom a valid token is of, None for any other."""
         try:
             header = jwt.get_unverified_header(text)
             issuer = jwt.decode(text, options={"verify_signature": False}).get("iss")
@@ -73,15 +76,15 @@ class Verifiers:
         for provider in providers:
             if provider.issuer == issuer:
                 key = self._keys.setdefault(provider, Keys(provider)).get(header.get("kid"))
-                user = _verified(text, provider, key) if key is not None else None
-                if user is not None:
-                    return f"{provider.name}/{user}"
+                claims = _verified(text, provider, key) if key is not None else None
+                if claims is not None:
+                    return _caller(provider, claims)
         return None
 
 
-def _verified(text: str, provider: Provider, key: jwt.PyJWK) -> str | None:
+def _verified(text: str, provider: Provider, key: jwt.PyJWK) -> dict[str, Any] | None:
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             text,
             key,
             algorithms=ALGORITHMS,
@@ -93,7 +96,36 @@ def _verified(text: str, provider: Provider, key: jwt.PyJWK) -> str | None:
     except (jwt.PyJWTError, TypeError, ValueError):
         return None
     user = claims[provider.user_claim]
-    return user if isinstance(user, str) and user else None
+    return claims if isinstance(user, str) and user else None
+
+
+def _caller(provider: Provider, claims: Mapping[str, Any]) -> Caller:
+    """Claims that are lists or objects are no attributes."""
+    user = claims[provider.user_claim]
+    roles = _claim(claims, provider.roles_claim) if provider.roles_claim is not None else None
+    listed = [roles] if isinstance(roles, str) else roles if isinstance(roles, list) else []
+    found = {name: _claim(claims, name) for name in provider.attribute_claims}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in found.items()
+        if _is_plain(value)
+    }
+    names = tuple(dict.fromkeys(role for role in listed if isinstance(role, str)))
+    return Caller(f"oidc:{provider.name}/{user}", user, roles=names, attributes=tuple(texts.items()))
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    """Of that name, or else at the path that its dots make: realm_access.roles. None where there is none."""
+    if name in claims:
+        return claims[name]
+    found: Any = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _json(client: httpx.Client, url: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ STATUS: tuple[tuple[type[errors.Error], int], ...] = (
     (errors.SourceError, 502),
     (errors.OutOfMemory, 503),
     (errors.CatalogError, 500),
+    (errors.InsufficientPrivilege, 403),
     (errors.ProgrammingError, 400),
     (errors.InterfaceError, 400),
     (errors.NotSupportedError, 400),

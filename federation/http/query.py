@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from adapters.base import CancelToken
+from catalog.policies import Caller
 from federation.fetch import start_deadline
 from federation.http.compression import CODINGS
 from federation.http.disconnect import watch
@@ -22,7 +23,7 @@ from federation.http.negotiation import preferred, preferred_coding
 from federation.http.problems import FRESHNESS, QUERY_ID, HttpProblem
 from federation.http.requested import parameters, requested
 from federation.http.run import ID
-from federation.http.server import Server, server_of, user_of
+from federation.http.server import Server, caller_of, server_of
 
 router = APIRouter(tags=["queries"])
 
@@ -70,7 +71,7 @@ async def query(
     """
     form = negotiate(request.headers.get("accept"))  # as parameters they would take longer than all that is done here
     coding = preferred_coding(request.headers.get("accept-encoding"), CODINGS if form.compressible else ())
-    run = requested(body, user_of(request), query_id, _staleness(request.headers.get(STALENESS)))
+    run = requested(body, caller_of(request), query_id, _staleness(request.headers.get(STALENESS)))
     return await server.answers.answer(request, run, form, coding)
 
 
@@ -108,7 +109,7 @@ async def explain(
     cancel = CancelToken()
     stop_watching = watch(request.receive, lambda: server.workers.soon(cancel.cancel))
     try:
-        plan, text = await server.workers.run(_explained, server, body, cancel)
+        plan, text = await server.workers.run(_explained, server, body, cancel, caller_of(request))
     finally:
         stop_watching()
     return PlainTextResponse(text) if wanted == "text/plain" else JSONResponse({"plan": plan, "text": text})
@@ -121,7 +122,7 @@ def _staleness(text: str | None) -> float | None:
     return float(text) if text is not None else None
 
 
-def _explained(server: Server, body: ExplainRequest, cancel: CancelToken) -> tuple[dict[str, Any], str]:
+def _explained(server: Server, body: ExplainRequest, cancel: CancelToken, caller: Caller) -> tuple[dict[str, Any], str]:
     stop_clock = start_deadline(cancel, body.timeout) if body.timeout is not None else lambda: None
     try:
         with server.engines.lease() as engine:
@@ -131,6 +132,7 @@ def _explained(server: Server, body: ExplainRequest, cancel: CancelToken) -> tup
                 analyze=body.analyze,
                 options=body.options.model_dump(),
                 cancel=cancel,
+                caller=caller,
             )
             return explanation.to_json(), explanation.text()
     finally:

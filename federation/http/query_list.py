@@ -12,8 +12,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from federation.http.models import QueryInfo, QueryList, State
 from federation.http.problems import HttpProblem
 from federation.http.queries import KEPT
-from federation.http.run import ID
-from federation.http.server import Server, server_of, user_of
+from federation.http.run import ID, Run
+from federation.http.server import Server, caller_of, rights_of, server_of
 
 router = APIRouter(prefix="/v1/queries", tags=["queries"])
 LOOK_EVERY = 0.25  # seconds
@@ -23,7 +23,7 @@ Id = Annotated[str, Path(pattern=ID)]
 
 async def look(request: Request, server: Server, query_id: str) -> QueryInfo:
     """How far a query is. Raises HttpProblem 404, 503."""
-    run = server.queries.get(query_id)
+    run = _shown(request, server, query_id)
     if run is not None:
         return QueryInfo.model_validate(run.info())
     answer = (await server.siblings.ask(request, f"{router.prefix}/{query_id}")).found()
@@ -32,9 +32,20 @@ async def look(request: Request, server: Server, query_id: str) -> QueryInfo:
     return QueryInfo.model_validate_json(answer.body)
 
 
+def _shown(request: Request, server: Server, query_id: str) -> Run | None:
+    """The query, if it is here; what others have asked is not there, unless to those who administer the system."""
+    run = server.queries.get(query_id)
+    return run if run is not None and _is_shown(run, request) else None
+
+
+def _is_shown(run: Run, request: Request) -> bool:
+    rights = rights_of(request)
+    return rights.administers() or run.user == caller_of(request).identity
+
+
 async def cancel(request: Request, server: Server, query_id: str, reason: str) -> None:
     """Raises HttpProblem 404, 503."""
-    run = server.queries.get(query_id)
+    run = _shown(request, server, query_id)
     if run is not None:
         await server.workers.control(run.cancel, reason)
         return
@@ -54,7 +65,8 @@ async def list_queries(
     server: Annotated[Server, Depends(server_of)],
     state: Annotated[State | None, Query(description="only those in this state")] = None,
 ) -> QueryList:
-    """The queries that run and the last ones that have ended, the newest first."""
+    """The queries that run and the last ones that have ended, the newest first. Where there are roles, these are the
+    caller's own, and everybody's for those who administer the system."""
     return await every_query(request, server, state)
 
 
@@ -62,7 +74,8 @@ async def every_query(request: Request, server: Server, state: State | None = No
     """As `list_queries`."""
     path = f"{router.prefix}?state={state}" if state is not None else router.prefix
     answers = await server.siblings.ask(request, path)
-    found = [QueryInfo.model_validate(run.info()) for run in server.queries.all() if state in (None, run.state)]
+    here = [run for run in server.queries.all() if state in (None, run.state) and _is_shown(run, request)]
+    found = [QueryInfo.model_validate(run.info()) for run in here]
     for answer in answers.given.values():
         found += QueryList.model_validate_json(answer.body).queries
     if server.siblings.numbers:
@@ -79,7 +92,7 @@ async def get_query(request: Request, server: Annotated[Server, Depends(server_o
 @router.delete("/{query_id}", status_code=204)
 async def cancel_query(request: Request, server: Annotated[Server, Depends(server_of)], query_id: Id) -> None:
     """End a query, down to its sources. Its caller gets an error; one that has ended is left as it is."""
-    await cancel(request, server, query_id, f"the query was cancelled by {user_of(request)}")
+    await cancel(request, server, query_id, f"the query was cancelled by {caller_of(request).identity}")
 
 
 async def first_look(request: Request, server: Annotated[Server, Depends(server_of)], query_id: Id) -> QueryInfo:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.base import CancelToken
+from catalog.policies import Caller
 from federation.engine import Engine, Result
 from federation.http.models import Parameter, QueryRequest, TypedValue
 from federation.http.run import Run
@@ -14,7 +15,7 @@ from federation.staleness import Demand
 
 
 def requested(
-    request: QueryRequest, user: str | None, query_id: str | None = None, max_staleness: float | None = None
+    request: QueryRequest, caller: Caller, query_id: str | None = None, max_staleness: float | None = None
 ) -> Run:
     """The query of a request; of two limits to the age of its rows the stricter one holds."""
     limits = [each for each in (request.max_staleness, max_staleness) if each is not None]
@@ -22,9 +23,10 @@ def requested(
 
     def query(engine: Engine, cancel: CancelToken) -> Result:
         options = request.options.model_dump() | demand.options()
-        return engine.query(request.sql, parameters(request.params), request.timeout, options=options, cancel=cancel)
+        values = parameters(request.params)
+        return engine.query(request.sql, values, request.timeout, options=options, cancel=cancel, caller=caller)
 
-    return Run(request.sql, user, query, query_id=query_id, max_rows=request.max_rows)
+    return Run(request.sql, caller.identity, query, query_id=query_id, max_rows=request.max_rows)
 
 
 def parameters(given: list[Parameter] | dict[str, Parameter] | None) -> Mapping[str, Any] | Sequence[Any] | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from fastapi import Request
 
 from adapters.errors import QueryCancelled
+from catalog.policies import Caller, Rights
 from federation.http.auth import Authenticator
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
@@ -89,10 +90,16 @@ def _stopped() -> QueryCancelled:
     return QueryCancelled("the server was shut down")
 
 
-def user_of(request: Request) -> str:
+def caller_of(request: Request) -> Caller:
     """Who asks, as `auth` found out."""
-    found: str = request.state.user
+    found: Caller = request.state.caller
     return found
+
+
+def rights_of(request: Request) -> Rights:
+    """What the catalog of now lets them do."""
+    server: Server = request.app.state.server
+    return Rights(server.engines.current.catalog, caller_of(request))
 
 
 async def server_of(request: Request) -> Server:

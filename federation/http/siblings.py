@@ -11,7 +11,7 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote, unquote
@@ -20,6 +20,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from catalog.policies import Caller
 from federation.http.problems import RETRY_SECONDS, HttpProblem
 
 SECONDS = 3.0  # that a sibling has for an answer, unless more is said
@@ -72,7 +73,7 @@ class Siblings:
         if not self.numbers or asks(request.scope):
             return Answers()
         one = partial(self._ask, method=method, path=path, seconds=seconds)
-        caller = getattr(request.state, "user", "")
+        caller = getattr(request.state, "caller", None)
         loop = asyncio.get_running_loop()
         tasks = [loop.run_in_executor(self._threads, partial(one, number, caller=caller)) for number in self.numbers]
         return _collected(self.numbers, await asyncio.gather(*tasks))
@@ -87,14 +88,22 @@ class Siblings:
         self._threads.shutdown(cancel_futures=True)
 
     def _ask(
-        self, number: int, *, method: str, path: str, seconds: float, caller: str = "", body: bytes | None = None
+        self,
+        number: int,
+        *,
+        method: str,
+        path: str,
+        seconds: float,
+        caller: Caller | None = None,
+        body: bytes | None = None,
     ) -> Answer | None:
         assert self._connect is not None
         connection = HTTPConnection("sibling")
         try:
             connection.sock = self._connect(number)
             connection.sock.settimeout(seconds)
-            headers = {_CALLER: quote(caller), "Connection": "close", "Content-Type": "application/json"}
+            asked_by = quote(json.dumps(asdict(caller))) if caller is not None else ""
+            headers = {_CALLER: asked_by, "Connection": "close", "Content-Type": "application/json"}
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             return Answer(response.status, response.read()) if response.status < 500 else None
@@ -132,9 +141,14 @@ def asks(scope: Scope) -> bool:
     return _ASKS in scope
 
 
-def caller(headers: Headers) -> str:
-    """For whom a sibling asks."""
-    return unquote(headers.get(_CALLER, ""))
+def caller(headers: Headers) -> Caller:
+    """For whom a sibling asks; of no name where it asks by itself."""
+    text = unquote(headers.get(_CALLER, ""))
+    if not text:
+        return Caller("")
+    found = json.loads(text)
+    lists = {"roles": tuple(found["roles"]), "attributes": tuple(map(tuple, found["attributes"]))}
+    return Caller(**{**found, **lists})
 
 
 async def siblings_alone(request: Request) -> None:

@@ -20,7 +20,8 @@ from adapters.errors import OperationalError
 BUSY_SECONDS = 10.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tokens (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL, created REAL NOT NULL, expires REAL, revoked REAL
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL, created REAL NOT NULL, expires REAL, revoked REAL,
+    user TEXT
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS token_names ON tokens (name) WHERE revoked IS NULL;
 CREATE TABLE IF NOT EXISTS statements (
@@ -62,8 +63,16 @@ class State:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(SCHEMA)
             self._add_runner()
+            self._add_users()
         except (OSError, sqlite3.Error) as exc:
             raise StateFolderFailed(f"the state folder {folder} cannot be used: {exc}") from exc
+
+    def _add_users(self) -> None:
+        """To a folder of before tokens had users."""
+        columns = [row["name"] for row in self._database.execute("PRAGMA table_info(tokens)")]
+        if "user" not in columns:
+            with suppress(sqlite3.OperationalError):  # another process was quicker
+                self._database.execute("ALTER TABLE tokens ADD COLUMN user TEXT")
 
     def serve_alone(self) -> None:
         """Keep other servers out, until this process ends in whatever way."""

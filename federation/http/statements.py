@@ -33,7 +33,7 @@ from federation.http.query import RESULT, Accept
 from federation.http.query_list import cancel, every_query, look
 from federation.http.requested import requested
 from federation.http.run import ID
-from federation.http.server import Server, server_of, user_of
+from federation.http.server import Server, caller_of, server_of
 from federation.http.statement_store import ENDED, Statement
 from federation.http.stream import Stream, refuse_http_1_0, respond
 
@@ -74,7 +74,7 @@ async def statement_of(
 ) -> Statement:
     """The caller's own. Raises HttpProblem 404."""
     found = await server.workers.control(server.statements.store.get, statement_id)
-    if found is None or found.owner != user_of(request):
+    if found is None or found.owner != caller_of(request).key:
         raise HttpProblem(404, f"there is no statement {statement_id}", hint="it may have expired")
     return found
 
@@ -105,9 +105,9 @@ async def create_statement(
         check_callback(body.callback, server.engines.current.catalog.access.callbacks)
     server.statements.check_room()
     query = QueryRequest.model_validate(body.model_dump(exclude={"callback"}))
-    run = requested(query, user_of(request))
+    run = requested(query, caller_of(request))
     made = await server.workers.control(
-        server.statements.store.create, run.id, user_of(request), query, idempotency_key, body.callback
+        server.statements.store.create, run.id, caller_of(request).key, query, idempotency_key, body.callback
     )
     if made == run.id:
         server.statements.submit(run)
@@ -121,7 +121,7 @@ async def create_statement(
 @router.get("", response_model=StatementList)
 async def list_statements(request: Request, server: Annotated[Server, Depends(server_of)]) -> dict[str, Any]:
     """The caller's statements, the newest first."""
-    found = await server.workers.control(server.statements.store.of, user_of(request))
+    found = await server.workers.control(server.statements.store.of, caller_of(request).key)
     running = any(each.ended is None for each in found)
     queries = (await every_query(request, server)).queries if running else []
     progress = {each.query_id: each for each in queries}
@@ -143,7 +143,7 @@ async def delete_statement(request: Request, server: Annotated[Server, Depends(s
         await server.workers.control(server.statements.forget, statement.id)
         return
     try:
-        await cancel(request, server, statement.id, f"the statement was cancelled by {user_of(request)}")
+        await cancel(request, server, statement.id, f"the statement was cancelled by {caller_of(request).identity}")
     except HttpProblem as exc:
         if exc.status != 404:  # else its process has died, which is about to be written down
             raise

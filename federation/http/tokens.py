@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 
 from adapters.errors import ProgrammingError
+from catalog.access import Access
+from catalog.policies import Caller, user_caller
 from federation.http.state import State
 
 PREFIX = "fed_"
@@ -17,12 +19,14 @@ PREFIX = "fed_"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; times are seconds since 1970."""
+    """What is known of a token; times are seconds since 1970. It acts for its `user` of the catalog file, if it has
+    one."""
 
     name: str
     created: float
     expires: float | None
     revoked: float | None
+    user: str | None
 
     @property
     def state(self) -> str:
@@ -37,7 +41,7 @@ class Tokens:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def create(self, name: str, seconds: float | None) -> str:
+    def create(self, name: str, seconds: float | None, user: str | None = None) -> str:
         """The text of a new token: it is nowhere else. Raises ProgrammingError for a name that is taken."""
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         now = time.time()
@@ -47,9 +51,10 @@ class Tokens:
             "digest": _digest(secret),
             "created": now,
             "expires": now + seconds if seconds is not None else None,
+            "user": user,
         }
         try:
-            self._state.rows("INSERT INTO tokens VALUES (:id, :name, :digest, :created, :expires, NULL)", values)
+            self._state.rows("INSERT INTO tokens VALUES (:id, :name, :digest, :created, :expires, NULL, :user)", values)
         except sqlite3.IntegrityError as exc:
             raise ProgrammingError(
                 f"there is a token {name!r} already", hint="give it another name, or revoke that one"
@@ -57,7 +62,7 @@ class Tokens:
         return f"{PREFIX}{token_id}_{secret}"
 
     def list(self) -> list[Token]:
-        rows = self._state.rows("SELECT name, created, expires, revoked FROM tokens ORDER BY created")
+        rows = self._state.rows("SELECT name, created, expires, revoked, user FROM tokens ORDER BY created")
         return [Token(*row) for row in rows]
 
     def revoke(self, name: str) -> None:
@@ -69,16 +74,18 @@ class Tokens:
         if not changed:
             raise ProgrammingError(f"there is no token {name!r}", hint="federation token list")
 
-    def check(self, text: str) -> str | None:
-        """The name of a valid token, None for anything else."""
+    def check(self, text: str, access: Access) -> Caller | None:
+        """Who asks by a valid token, None for anything else, and for a token whose user is not there any more."""
         token_id, _, secret = text.removeprefix(PREFIX).partition("_")
         rows = self._state.rows("SELECT * FROM tokens WHERE id = :id AND revoked IS NULL", {"id": token_id})
         if not rows or not hmac.compare_digest(rows[0]["digest"], _digest(secret)):
             return None
         if rows[0]["expires"] is not None and rows[0]["expires"] <= time.time():
             return None
-        name: str = rows[0]["name"]
-        return name
+        user = rows[0]["user"]
+        if user is None:
+            return Caller(f"token:{rows[0]['name']}")
+        return user_caller(user) if user in access.users else None
 
     def exist(self) -> bool:
         """Whether there ever was one: the last one's end must not open the door."""

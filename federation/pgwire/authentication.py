@@ -11,6 +11,8 @@ from __future__ import annotations
 import hmac
 import secrets
 
+from catalog.access import Access
+from catalog.policies import Caller, user_caller
 from catalog.scram import ITERATIONS, KEY_BYTES, SALT_BYTES, Verifier
 from federation.http.auth import NOBODY
 from federation.http.engines import Engines
@@ -38,28 +40,28 @@ class Authenticator:
         self._open_to_all = open_to_all
         self._key = secrets.token_bytes(32)
 
-    def user(self, connection: Connection, name: str, end_point: bytes | None, *, private: bool) -> str:
-        """`user:name`, `token:name`, or that of nobody. `private`: nobody in between can read what is sent. Raises
-        NotAuthenticated, ProtocolViolation."""
+    def user(self, connection: Connection, name: str, end_point: bytes | None, *, private: bool) -> Caller:
+        """A user of the catalog, who asks by a token, or nobody. `private`: nobody in between can read what is sent.
+        Raises NotAuthenticated, ProtocolViolation."""
         access = self._engines.current.catalog.access
         if self._open_to_all and not (access.users or access.providers or self._tokens.exist()):
             return NOBODY
         user = access.users.get(name)
         if user is None and name == TOKEN_USER:
-            return self._by_token(connection, private)
+            return self._by_token(connection, private, access)
         self._by_scram(connection, name, user.verifier if user is not None else self._made_up(name), end_point)
         if user is None:
             raise _refused(name)
-        return f"user:{name}"
+        return user_caller(name)
 
-    def _by_token(self, connection: Connection, private: bool) -> str:
+    def _by_token(self, connection: Connection, private: bool, access: Access) -> Caller:
         if not private:
             raise NotAuthenticated("a token would travel in clear text", hint="connect with sslmode=require")
         connection.send(messages.CLEARTEXT_PASSWORD)
-        token = self._tokens.check(messages.read_password(_answer(connection)))
+        token = self._tokens.check(messages.read_password(_answer(connection)), access)
         if token is None:
             raise _refused(TOKEN_USER)
-        return f"token:{token}"
+        return token
 
     def _by_scram(self, connection: Connection, name: str, verifier: Verifier, end_point: bytes | None) -> None:
         offered = [MECHANISM_PLUS, MECHANISM] if end_point is not None else [MECHANISM]

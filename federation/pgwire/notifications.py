@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from federation.invalidation import Target
 
@@ -69,16 +70,18 @@ class Notifications:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._mailboxes: WeakSet[Mailbox] = WeakSet()
+        self._mailboxes: WeakKeyDictionary[Mailbox, Callable[[str], bool]] = WeakKeyDictionary()
 
-    def add(self, mailbox: Mailbox) -> None:
+    def add(self, mailbox: Mailbox, is_shown: Callable[[str], bool]) -> None:
+        """Of names that are not to be shown it is not told."""
         with self._lock:
-            self._mailboxes.add(mailbox)
+            self._mailboxes[mailbox] = is_shown
 
     def announce(self, target: Target) -> None:
         """Each source by its name, each table as source.schema.table."""
         with self._lock:
-            mailboxes = list(self._mailboxes)
+            mailboxes = list(self._mailboxes.items())
         for name in sorted(target.sources | target.tables):
-            for each in mailboxes:
-                each.put(CHANNEL, name)
+            for each, is_shown in mailboxes:
+                if is_shown(name):
+                    each.put(CHANNEL, name)

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from sqlglot import exp
 
-from adapters.base import CancelToken
+from adapters.base import CancelToken, TableName
+from catalog.policies import Caller, Rights
 from federation.engine import Engine, Result
 from federation.http.config import LONGEST_TIMEOUT
 from federation.http.engines import Engines
@@ -23,7 +25,7 @@ from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import to_duckdb
 from federation.pgwire.names import resolve, search_path
 from federation.pgwire.notifications import Notifications
-from federation.pgwire.overlay import Overlay, SessionInfo
+from federation.pgwire.overlay import Overlay, Overlays, SessionInfo
 from federation.pgwire.session import Session
 from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
@@ -55,13 +57,13 @@ class Queries:
         self.notifications = Notifications()
         engines.at_invalidation(self.notifications.announce)
         self._lock = threading.Lock()
-        self._overlay: tuple[Engine, Overlay] | None = None
+        self._overlays: tuple[Engine, Overlays] | None = None
         self._kept: dict[tuple[str, bool], KeptAnswer] = {}
 
     def warm(self) -> None:
         """Make what the first query would else wait for."""
         with self._engines.lease() as engine:
-            self._overlay_of(engine)
+            self._overlay_of(engine, None)
 
     def open(self, session: Session, asked: Asked, cancel: CancelToken) -> Answer:
         """Start a query; it holds its engine until it is closed. Raises what is wrong with it."""
@@ -70,7 +72,7 @@ class Queries:
             return constant
         tree = asked.tree()
         with ExitStack() as held:
-            overlay = self._overlay_of(held.enter_context(self._engines.lease()))
+            overlay = self._overlay_of(held.enter_context(self._engines.lease()), session.caller)
             if not asked.duckdb and overlay.concerns(tree):
                 answer = overlay.query(tree, _session_info(session))
                 return OverlayAnswer(answer, cancel, held.pop_all().close)
@@ -86,13 +88,14 @@ class Queries:
         def start(engine: Engine, cancel: CancelToken) -> Result:
             snapshots = session.reading(engine)
             tree, origins[:] = self._in_duckdb(engine, session, asked)
-            return engine.query(tree, None, timeout, options=demand, cancel=cancel, snapshots=snapshots)
+            caller = session.caller
+            return engine.query(tree, None, timeout, options=demand, cancel=cancel, snapshots=snapshots, caller=caller)
 
         def tell(found: Iterable[Freshness]) -> None:
             session.tell_age(found)
             session.tell_outside()
 
-        run = Run(asked.query.text, session.identity, start, cancel=cancel)
+        run = Run(asked.query.text, session.caller.identity, start, cancel=cancel)
         self._registry.register(run)
         try:
             return EngineAnswer(run, run.start(self._engines), origins, self._registry.unregister, tell)
@@ -118,11 +121,11 @@ class Queries:
     def describe(self, session: Session, asked: Asked) -> Columns:
         """The columns, without running anything."""
         with self._engines.lease() as engine:
-            overlay, tree = self._overlay_of(engine), asked.tree()
+            overlay, tree = self._overlay_of(engine, session.caller), asked.tree()
             if not asked.duckdb and overlay.concerns(tree):
                 return Columns(*overlay.describe(tree, _session_info(session)))
             tree, origins = self._in_duckdb(engine, session, asked)
-            schema, columns = engine.describe(tree)
+            schema, columns = engine.describe(tree, caller=session.caller)
         return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]), origins)
 
     def parameter_types(self, session: Session, asked: Asked, known: Sequence[int]) -> Sequence[int]:
@@ -133,43 +136,63 @@ class Queries:
         if asked.duckdb:
             return [oid or TEXT for oid in [*known, *[0] * (query.parameters[-1] - len(known))]]
         with self._engines.lease() as engine:
-            if self._overlay_of(engine).concerns(query.tree):
+            if self._overlay_of(engine, session.caller).concerns(query.tree):
                 return catalog_parameter_types(query.tree, known)
             tree = resolve(query.tree, engine.catalog, session.database, _path(session))
-            return parameter_types(tree, known, engine.columns, _settings(session))
+            return parameter_types(tree, known, partial(engine.columns, caller=session.caller), _settings(session))
 
     def explain(
         self, session: Session, asked: Asked, cancel: CancelToken, *, analyze: bool, estimate: bool
     ) -> Explanation:
         with self._engines.lease() as engine:
             (tree, _), snapshots = self._in_duckdb(engine, session, asked), session.reading(engine)
-            options = session.demand.options()
+            options, caller = session.demand.options(), session.caller
             return engine.explain(
-                tree, analyze=analyze, estimate=estimate, options=options, cancel=cancel, snapshots=snapshots
+                tree,
+                analyze=analyze,
+                estimate=estimate,
+                options=options,
+                cancel=cancel,
+                snapshots=snapshots,
+                caller=caller,
             )
 
-    def invalidate(self, name: str) -> None:
+    def invalidate(self, session: Session, name: str) -> None:
         """As Engine.invalidate."""
         with self._engines.lease() as engine:
-            engine.invalidate(name)
+            engine.invalidate(name, session.caller)
 
     def _in_duckdb(self, engine: Engine, session: Session, asked: Asked) -> tuple[exp.Query, Sequence[tuple[int, int]]]:
         """The query in DuckDB's words, and the origins of its columns, as far as PostgreSQL's dialect knows them."""
         if asked.duckdb:
             return asked.tree(), ()
         tree = resolve(asked.tree(), engine.catalog, session.database, _path(session))
-        made = to_duckdb(tree, engine.columns, _settings(session))
+        made = to_duckdb(tree, partial(engine.columns, caller=session.caller), _settings(session))
         tables = {id(each[0]): each[0] for each in made.origins if each}
-        numbers = {key: self._overlay_of(engine).number(table) for key, table in tables.items()}
+        numbers = {key: self._overlay_of(engine, session.caller).number(table) for key, table in tables.items()}
         return made.query, [(numbers[id(each[0])], each[1]) if each else (0, 0) for each in made.origins]
 
-    def _overlay_of(self, engine: Engine) -> Overlay:
+    def listen(self, session: Session, channel: str) -> None:
+        """Have the session told of what it may read."""
+        self.notifications.add(session.mailbox, partial(self._is_shown, session.caller))
+        session.mailbox.listen(channel)
+
+    def _is_shown(self, caller: Caller, name: str) -> bool:
+        """A source, or a table by its full name."""
+        catalog = self._engines.current.catalog
+        rights = Rights(catalog, caller)
+        source, _, table = name.partition(".")
+        if not table or not rights.restricted:
+            return rights.sees_source(source)
+        return source in catalog.sources and rights.reads_table(catalog.source(source), TableName(*table.split(".", 1)))
+
+    def _overlay_of(self, engine: Engine, caller: Caller | None) -> Overlay:
         with self._lock:
-            if self._overlay is None or self._overlay[0] is not engine:
-                made = Overlay(engine)
+            if self._overlays is None or self._overlays[0] is not engine:
+                made = Overlays(engine)
                 engine.at_close(made.close)
-                self._overlay = (engine, made)
-            return self._overlay[1]
+                self._overlays = (engine, made)
+            return self._overlays[1].of(caller)
 
 
 def _is_constant(tree: exp.Query) -> bool:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 
 from adapters.errors import OperationalError, QueryCancelled
+from catalog.policies import Caller
 from federation.http.config import is_loopback
 from federation.http.errors import NotAuthenticated, ShuttingDown
 from federation.http.place import Place
@@ -187,9 +188,9 @@ class PgServer:
             return
         end_point = self._tls.end_point if self._tls is not None and connection.encrypted else None
         private = connection.encrypted or is_loopback(connection.peer)
-        identity = self._authenticator.user(connection, startup.user, end_point, private=private)
+        caller = self._authenticator.user(connection, startup.user, end_point, private=private)
         secret = secrets.token_bytes(SECRET_BYTES)
-        with self._session(connection, startup, identity, secret) as session:
+        with self._session(connection, startup, caller, secret) as session:
             connection.send(messages.AUTHENTICATION_OK)
             connection.send(messages.backend_key(session.pid, secret))
             connection.set_deadline(None)
@@ -199,12 +200,12 @@ class PgServer:
             raise _shutting_down()
 
     @contextmanager
-    def _session(self, connection: Connection, startup: Startup, identity: str, secret: bytes) -> Iterator[Session]:
+    def _session(self, connection: Connection, startup: Startup, caller: Caller, secret: bytes) -> Iterator[Session]:
         """Raises TooManyConnections, ShuttingDown, and what is wrong with the settings."""
         fixed = {"session_authorization": startup.user, "ssl": "on" if self._tls is not None else "off"}
         settings = Settings(startup.settings, fixed)
         session = Session(
-            identity,
+            caller,
             startup.user,
             startup.database,
             next(self._numbers),

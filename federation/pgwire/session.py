@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters.base import CancelToken
 from adapters.errors import OperationalError, ProgrammingError, QueryCancelled
+from catalog.policies import Caller
 from federation.fetch import start_deadline
 from federation.pgwire.notifications import Mailbox
 from federation.pgwire.reports import no_snapshot, old_rows
@@ -75,7 +76,7 @@ class TooMany(ProgrammingError, sqlstate="54000"):
 class Session:
     """For the thread of the connection alone, but for `cancel`, `terminate` and what says how it is."""
 
-    identity: str  # as the list of queries shows it
+    caller: Caller
     user: str
     database: str
     pid: int

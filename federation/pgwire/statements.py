@@ -169,10 +169,9 @@ class Statements:
             case said.Discard(what):
                 self._discard(what)
             case said.Invalidate(name):
-                self._queries.invalidate(name)
+                self._queries.invalidate(session, name)
             case said.Listen(channel):
-                self._queries.notifications.add(session.mailbox)
-                session.mailbox.listen(channel)
+                self._queries.listen(session, channel)
             case said.Unlisten(channel):
                 session.mailbox.unlisten(channel)
             case said.Notify():

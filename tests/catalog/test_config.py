@@ -165,7 +165,11 @@ def test_names_that_differ_only_in_case_are_one_name(tmp_path: Path) -> None:
     ("text", "message", "hint"),
     [
         ("[setings]", "setings: unknown key", 'did you mean "settings"?'),
-        ("threads = 3", "threads: unknown key", "known keys: callbacks, oidc, settings, sources, tables, users, views"),
+        (
+            "threads = 3",
+            "threads: unknown key",
+            "known keys: callbacks, oidc, roles, settings, sources, tables, users, views",
+        ),
         ("settings = 3", "settings: this must be a table", "write [settings]"),
         ("[settings]\nthread = 3", "settings.thread: unknown key", 'did you mean "threads"?'),
         (
@@ -277,18 +281,6 @@ def test_names_that_differ_only_in_case_are_one_name(tmp_path: Path) -> None:
 )
 def test_a_fault(tmp_path: Path, text: str, message: str, hint: str) -> None:
     assert faults_of(tmp_path, text) == [(message, hint)]
-
-
-def test_what_is_not_built_yet_is_refused_not_ignored(tmp_path: Path) -> None:
-    text = """
-    [sources.a]
-    adapter = "memory"
-    [roles.analyst]
-    grants = ["a.*"]
-    """
-    assert faults_of(tmp_path, text) == [
-        ("roles: roles are not supported yet", "remove the key"),
-    ]
 
 
 def test_every_fault_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def show_binding(golden: Golden, case: Case) -> Mapping[str, str]:
     duck = Duck(paths)
     try:
         local = LocalSchema(duck)
-        bound = Binder(golden.engine.catalog, local.identify).bind(parse(case.sql))
+        bound = Binder(golden.engine.catalog, local).bind(parse(case.sql))
         columns = {name: local.columns(name) for name in bound.tables}
         normalized = normalize(bound.query, columns, local.evaluate)
     finally:

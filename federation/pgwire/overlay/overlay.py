@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pyarrow as pa
 from sqlglot import exp
@@ -28,12 +29,23 @@ _SESSION = (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog, exp.CurrentSch
 
 
 class Overlay:
-    """One for each engine. Every method may be called from several threads."""
+    """One for all who may see the same of an engine's catalog. Every method may be called from several threads.
 
-    def __init__(self, engine: Engine) -> None:
+    Overlays of one engine share what was read of the sources, and the numbers of objects; `granted` takes from a
+    snapshot what is not to be seen."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        snapshots: Snapshots | None = None,
+        oids: Oids | None = None,
+        granted: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
+    ) -> None:
         self._engine = engine
-        self._snapshots = Snapshots(engine)
-        self._oids = Oids()
+        self._snapshots = snapshots or Snapshots(engine)
+        self._oids = oids or Oids()
+        self._granted = granted
+        self._seen: Snapshot | None = None
         self._lock = threading.Lock()
         self._store = Store()
         self._loaded = 0
@@ -86,7 +98,7 @@ class Overlay:
         self._store.close()
 
     def _prepared(self, tree: exp.Query, who: SessionInfo) -> Prepared:
-        snapshot = self._snapshots.current()
+        snapshot = self._current()
         self._load(snapshot)
         guest = who.user != OWNER_NAME and who.user not in self._engine.catalog.access.users
         session = who.as_value(self._visibility(snapshot, who.search_path), snapshot.generation, guest)
@@ -98,6 +110,12 @@ class Overlay:
         except BaseException:
             cursor.close()
             raise
+
+    def _current(self) -> Snapshot:
+        latest, seen = self._snapshots.current(), self._seen
+        if seen is None or seen.generation != latest.generation:
+            self._seen = seen = self._granted(latest)
+        return seen
 
     def _load(self, snapshot: Snapshot) -> None:
         with self._lock:
