@@ -49,7 +49,7 @@ def draw(seed: int, index: int, plain: duckdb.DuckDBPyConnection) -> tuple[Query
         query = QueryGenerator(rng).query()
         try:
             answer = plain_answer(plain, query.sql)
-            agrees = difference(answer, _unoptimized(plain, query.sql), query.ordered) is None
+            agrees = difference(answer, unoptimized(plain, query.sql), query.ordered) is None
         except duckdb.Error:
             continue
         if agrees and len(answer.rows) <= MOST_ROWS and (answer.rows or rng.random() < KEEP_EMPTY):
@@ -57,7 +57,7 @@ def draw(seed: int, index: int, plain: duckdb.DuckDBPyConnection) -> tuple[Query
     raise AssertionError(f"no query among {DRAWS} draws of seed {seed}, index {index}")
 
 
-def _unoptimized(plain: duckdb.DuckDBPyConnection, sql: str) -> Answer:
+def unoptimized(plain: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     plain.execute("PRAGMA disable_optimizer")
     try:
         return plain_answer(plain, sql)
