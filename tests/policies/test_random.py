@@ -148,7 +148,7 @@ FOR: Mapping[Optimization, list[str]] = {
     Opt.COMPUTED_COLUMNS: ["SELECT upper(s), length(s) FROM facts JOIN tiny USING (s)"],
     Opt.EAGER_AGGREGATION: ["SELECT b.s, sum(a.k) FROM wide a JOIN names b ON a.k = b.k GROUP BY b.s"],
     Opt.RUNTIME_FILTERS: [
-        "SELECT a.id, b.id FROM wide a JOIN mixed b ON a.k = b.k",
+        "SELECT a.id, b.i FROM wide a JOIN mixed b ON a.k = b.k",
         "SELECT id FROM names SEMI JOIN wide USING (s)",
     ],
     Opt.COMMON_FRAGMENTS: ["SELECT a.id, b.s FROM tiny a JOIN tiny b ON a.s = b.s JOIN wide c ON c.k = a.k"],
