@@ -46,7 +46,7 @@ from federation.planner.fragments import to_sql
 from federation.planner.known_plans import KnownPlans
 from federation.planner.nodes import Fragment, Plan
 from federation.planner.optimizations import Optimizations, read_options
-from federation.planner.plan import make_plan
+from federation.planner.plan import local_plan, make_plan
 from federation.planner.statement_shape import Shape, shape_of
 from federation.policies_table import policies_table
 from federation.positions import placed
@@ -422,12 +422,14 @@ class Engine:
     def _made_plan(
         self, bound: Bound, shape: Shape, columns: Sequence[tuple[str, str]], optimizations: Optimizations
     ) -> Plan:
-        known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
         for node in bound.query.walk():
             node._meta = None  # positions have served, and every copy of the tree would copy them
         timeless = not fold_now(bound.query)
-        normalized = normalize(bound.query, known, self._local.evaluate)
-        plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
+        plan = local_plan(columns, bound.query, bound.tables, self._local, optimizations)
+        if plan is None:
+            known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
+            normalized = normalize(bound.query, known, self._local.evaluate)
+            plan = make_plan(columns, bound.query, normalized, bound.tables, self._local, optimizations, self._costs)
         if timeless:
             self._known_plans.keep(shape, bound.tables, optimizations, plan)
         return plan

@@ -14,7 +14,7 @@ from federation.planner.costs import Costs
 from federation.planner.eager_aggregation import aggregate_eagerly
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
-from federation.planner.nodes import Note, Plan
+from federation.planner.nodes import LocalScan, Note, Plan
 from federation.planner.optimizations import ALL, Optimization, Optimizations
 from federation.planner.rewrites import rewrite
 from federation.planner.rewriting import Context
@@ -28,10 +28,28 @@ WORTH_MOVING = 2.3  # and to move much more data
 MUCH_MORE = 2.0  # times the bytes, of which estimates are as rough
 LOCAL_BYTES_PER_SECOND = 1e9
 _HEAVY = (exp.AggFunc, exp.Group, exp.Distinct, exp.Join, exp.SetOperation)
+_PUSHDOWN_OFF = Note("the query", "local", Reason.PUSHDOWN_OFF)
 _LESS = (
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN}),
     frozenset({Optimization.QUERY_PUSHDOWN, Optimization.AGGREGATE_PUSHDOWN, Optimization.JOIN_PUSHDOWN}),
 )
+
+
+def local_plan(
+    columns: Sequence[tuple[str, str]],
+    query: exp.Query,
+    tables: Mapping[str, CatalogTable],
+    describer: Describer,
+    optimizations: Optimizations,
+) -> Plan | None:
+    """For a bound query of which DuckDB reads all by itself, and knows best how; None for any other, and where a
+    declared constraint may spare it a table."""
+    fragments = Fragments(tables, describer, optimizations)
+    if not tables or any(each.constraint or fragments.local_sql(each) is None for each in tables.values()):
+        return None
+    read = [tables[table.name] for table in query.find_all(exp.Table) if table.name in tables]
+    scans = [LocalScan(each.source, each.table.name) for each in read]
+    return Plan(columns, [], scans, [], to_sql(query), [] if optimizations.pushdown else [_PUSHDOWN_OFF])
 
 
 def make_plan(
@@ -51,7 +69,7 @@ def make_plan(
             plan = _quickest(columns, normalized, tables, describer, optimizations, costs)
             plan.notes[:0] = rewritten
             if not optimizations.pushdown:
-                plan.notes.append(Note("the query", "local", Reason.PUSHDOWN_OFF))
+                plan.notes.append(_PUSHDOWN_OFF)
             return plan
         except Declined as exc:
             note = Note("the query", "local", exc.reason, exc.detail)
