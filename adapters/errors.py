@@ -138,6 +138,11 @@ class MissingDriver(CatalogError):
 class DataError(DatabaseError, sqlstate="22000"):
     """A value cannot be processed."""
 
+    def without_values(self) -> DataError:
+        """The same, for who may not see the value that the message tells of."""
+        hint = "the value is not shown, for tables are filtered or masked for you"
+        return type(self)("a value cannot be processed", hint=hint, position=self.position, source=self.source)
+
 
 class ConversionError(DataError, sqlstate="22P02"):
     """A value is not of the type that it was to be read as."""

@@ -81,6 +81,11 @@ class Rights:
             return None
         return tuple(role.name for role in self._roles), self._caller.name, frozenset(self._attributes.items())
 
+    @property
+    def withholds(self) -> bool:
+        """Whether a table that the caller reads may hold values that they must not see."""
+        return self.restricted and any(role.policies for role in self._roles)
+
     # --- what is granted --------------------------------------------------------------------------------------------
 
     def reads_table(self, source: Source, name: TableName) -> bool:

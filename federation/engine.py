@@ -20,7 +20,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken
 from adapters.duck import Duck
-from adapters.errors import Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
+from adapters.errors import DataError, Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
 from cache.learned import Learned
 from cache.recording import Recording
 from catalog.catalog import Catalog
@@ -61,9 +61,12 @@ from federation.verify import SECONDS, Sample, Statement, Verifier
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """`withholds` says that messages must not tell of values."""
+
     plan: Plan
     schema: pa.Schema
     tables: Mapping[str, CatalogTable]
+    withholds: bool
 
 
 class Result:
@@ -93,6 +96,8 @@ class Result:
             if isinstance(exc, SourceChanged):
                 self.forget(self._planned.tables)
             self._catalog.redactor.scrub_error(exc)
+            if self._planned.withholds and isinstance(exc, DataError):
+                raise exc.without_values() from None
             raise
 
     def _is_live(self) -> bool:
@@ -400,11 +405,12 @@ class Engine:
         anew: bool,
     ) -> Planned:
         """A plan that is made `anew` has the notes of this very statement."""
-        whose = Rights(self.catalog, caller).whose
+        rights = Rights(self.catalog, caller)
+        whose = rights.whose
         known = None if anew else self._known_statements.get(sql, params, whose)
         plan = self._known_plans.get(*known, optimizations) if known is not None else None
         if known is not None and plan is not None:
-            return self._noted(plan, known[1])
+            return self._noted(plan, known[1], rights)
         query = _read(sql, params)
         placeholders = count_parameters(query)
         bound = self._binder.bind(query, caller)
@@ -413,11 +419,11 @@ class Engine:
         plan = None if anew else self._known_plans.get(shape, bound.tables, optimizations)
         if plan is None:
             plan = self._made_plan(bound, shape, self._typed(bound, to_sql(query)), optimizations)
-        return self._noted(plan, bound.tables)
+        return self._noted(plan, bound.tables, rights)
 
-    def _noted(self, plan: Plan, tables: Mapping[str, CatalogTable]) -> Planned:
+    def _noted(self, plan: Plan, tables: Mapping[str, CatalogTable], rights: Rights) -> Planned:
         plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
-        return Planned(plan, self._local.arrow_schema(plan.columns), tables)
+        return Planned(plan, self._local.arrow_schema(plan.columns), tables, rights.withholds)
 
     def _made_plan(
         self, bound: Bound, shape: Shape, columns: Sequence[tuple[str, str]], optimizations: Optimizations

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import Error, InsufficientPrivilege, NotSupportedError, TableNotFound
+from adapters.errors import DataError, Error, InsufficientPrivilege, NotSupportedError, TableNotFound
 from catalog.policies import Caller, user_caller
 from federation.engine import Engine
 from tests.policies.world import ask, column
@@ -277,3 +277,26 @@ def test_a_catalog_without_roles_restricts_nobody(tmp_path: Any) -> None:
 def test_syntax_that_a_subquery_cannot_take(engine: Engine) -> None:
     with pytest.raises(NotSupportedError):
         ask(engine, "SELECT * FROM pg.orders AT (VERSION => 1)", "eu")
+
+
+@pytest.mark.parametrize("options", [{}, {"pushdown": False}])
+@pytest.mark.parametrize(
+    ("who", "condition"),
+    [
+        ("eu", "CAST(note AS INTEGER) = 1"),
+        ("eu", "CAST(note AS DATE) = DATE '2024-01-01'"),
+        ("eu", "note = 1"),
+        ("mask", "CAST(note AS INTEGER) = 1"),  # they see all rows of it, yet not all of what they may join
+    ],
+)
+def test_a_message_shows_no_value(engine: Engine, who: str, condition: str, options: dict[str, Any]) -> None:
+    sql = f"SELECT id FROM pg.orders WHERE {condition}"
+    with pytest.raises(DataError) as caught:
+        ask(engine, sql, who, options=options)
+    with pytest.raises(DataError, match="note") as operator:
+        ask(engine, sql, options=options)
+    assert "note" not in str(caught.value)
+    assert caught.value.sqlstate == operator.value.sqlstate
+    with pytest.raises(DataError) as explained:
+        engine.explain(sql, analyze=True, options=options, caller=user_caller(who))
+    assert "note" not in str(explained.value)
