@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sqlglot import exp
@@ -77,9 +78,15 @@ def value_literal(value: Any) -> exp.Expr:
     return made
 
 
+@lru_cache(1024)
+def _data_type(name: str) -> exp.DataType:
+    """It is parsed, and a list of values has thousands. `exp.cast` copies it."""
+    return exp.DataType.build(name, dialect="duckdb")
+
+
 def _typed_literal(value: Typed) -> exp.Expr:
     try:
-        kind = exp.DataType.build(value.type, dialect="duckdb")
+        kind = _data_type(value.type)
     except (SqlglotError, ValueError) as exc:
         raise ProgrammingError(f"{value.type!r} is not the name of a type") from exc
     if value.text is not None and (number := _NUMBER.fullmatch(value.text)):

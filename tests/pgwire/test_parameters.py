@@ -101,6 +101,8 @@ def test_what_the_client_says_stands(engine: Engine) -> None:
     [
         ("SELECT id FROM edge WHERE i = $1", [(23, b"7")], [(1,)]),
         ("SELECT id FROM edge WHERE i = ANY ($1) ORDER BY id", [(1007, b"{7,1}")], [(1,), (5,)]),
+        ("SELECT id FROM edge WHERE i IN ($1, 1, $2, $1) ORDER BY id", [(23, b"7"), (23, None)], [(1,), (5,)]),
+        ("SELECT (ARRAY[$2, 1, $1])[3] AS a, greatest(1, $1, $2) AS b", [(23, b"7"), (23, b"8")], [(7, 8)]),
         ("SELECT $1 / 2 AS a, $1 % 4 AS b", [(23, b"7")], [(3, 3)]),
         ("SELECT encode($1, 'hex')", [(17, b"\\x4142")], [("4142",)]),
         ("SELECT count(*) FROM edge WHERE t = $1 OR t LIKE $2", [(25, b"abc"), (25, b"A%")], [(2,)]),

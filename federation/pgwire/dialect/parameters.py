@@ -18,17 +18,30 @@ from federation.pgwire.dialect.kinds import TEXT, Kind, by_name
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import BOUND, Columns, translate
 
+_PARAMETERS = (exp.Parameter, exp.Placeholder)
+
 
 def bind(tree: exp.Query, literals: Sequence[exp.Expr]) -> exp.Query:
     """A copy of the tree with `$1` as the first of the literals, and so on. Raises UndefinedParameter."""
     bound = tree.copy()
-    for parameter in list(bound.find_all(exp.Parameter, exp.Placeholder)):
+
+    def value(parameter: exp.Expr) -> exp.Expr:
         number = int(parameter.name)
         if not 1 <= number <= len(literals):
             raise UndefinedParameter(f"there is no parameter ${number}")
         literal = literals[number - 1].copy()
         literal.meta[BOUND] = True  # in DuckDB's words already
-        parameter.replace(literal)
+        return literal
+
+    parameters = list(bound.find_all(*_PARAMETERS))
+    lists = {(id(each.parent), each.arg_key): each.parent for each in parameters if each.index is not None}
+    for (_, key), parent in lists.items():  # whole: `replace` takes a time for one member that grows with the others
+        if parent is not None and key is not None:
+            members = parent.args[key]
+            parent.set(key, [value(each) if isinstance(each, _PARAMETERS) else each for each in members])
+    for parameter in parameters:
+        if parameter.index is None:
+            parameter.replace(value(parameter))
     return bound
 
 

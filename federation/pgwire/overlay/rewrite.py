@@ -16,6 +16,7 @@ from adapters.errors import TableNotFound
 from federation.pgwire.dialect.names import output_name
 from federation.pgwire.overlay.casts import typed
 from federation.pgwire.overlay.expressions import ROW_FUNCTIONS, Expressions, call, element_kind, macro
+from federation.pgwire.overlay.lists import plain_members
 from federation.pgwire.overlay.scope import SYSTEM_COLUMNS, Columns, Scope, kind_of, with_kind
 from federation.pgwire.overlay.structure import SCHEMAS, SystemRelation, structure
 
@@ -263,8 +264,11 @@ class Rewriter:
             return
         if isinstance(node.parent, exp.Select) and not isinstance(node, (exp.Alias, exp.Star)):
             node.meta["name"] = output_name(node)  # before a rule changes what it was
-        for child in list(node.iter_expressions()):
-            self._visit(child, scope)
+        if isinstance(node, exp.In):
+            self._members(node, scope)
+        else:
+            for child in list(node.iter_expressions()):
+                self._visit(child, scope)
         if isinstance(node, exp.Array) and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Query):
             kind = kind_of(node.expressions[0])
             with_kind(node, f"_{kind}" if kind else None)
@@ -275,6 +279,14 @@ class Rewriter:
             if name is not None:
                 changed.meta["name"] = name
             node.replace(changed)
+
+    def _members(self, node: exp.In, scope: Scope) -> None:
+        self._visit(node.this, scope)
+        plain = plain_members(node.expressions, kind_of(node.this))
+        if plain is not None:
+            node.set("expressions", plain)
+            return
+        self._visit_rest(node, scope, {"this"})
 
     def _column(self, column: exp.Column, scope: Scope) -> None:
         name, alias = column.name, column.table or None

@@ -1,0 +1,103 @@
+"""Long lists of constants over the catalog: PostgreSQL's rows, whether they go the short way or not."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from sqlglot import exp
+
+from adapters.errors import Error
+from federation.pgwire.catalog_parameters import catalog_parameter_types
+from federation.pgwire.dialect.parameters import bind
+from federation.pgwire.overlay.lists import LONG, plain_members
+from federation.pgwire.parameter_values import decode_parameter
+from tests.pgwire.overlay_world import World, tree
+
+SMALL = [str(each) for each in range(LONG)]
+TEXTS = [f"'t{each}'" for each in SMALL]
+
+
+def _members(sql: str) -> list[exp.Expr]:
+    found = tree(sql).find(exp.In)
+    assert found is not None
+    return list(found.expressions)
+
+
+@pytest.mark.parametrize(
+    ("column", "members"),
+    [
+        ("oid", SMALL),
+        ("oid", [*SMALL, *SMALL, "1043", "4294967295"]),
+        ("oid", [*SMALL, "NULL"]),
+        ("oid", ["NULL"] * (LONG + 1)),
+        ("oid", [*SMALL, "NULL::int4", "'1043'::oid", "25::int2", "'701'::int8::oid", "CAST(NULL AS oid)"]),
+        ("typlen", [*SMALL, "-1", "'-2'::int2", "(- 5)::int4"]),
+        ("typlen", [*SMALL, "-1", "9223372036854775807", "-9223372036854775808", "99999999999999999999"]),
+        ("typtypmod", [*SMALL, "-1::int8"]),
+        ("typname", [*TEXTS, "'int4'", "'it''s'", r"'\x'", "'Ä'", "''"]),
+        ("typname", [*TEXTS, "'int4'::varchar", "'text'::text", "'name'::name", "NULL::varchar"]),
+        ("typname::text", [*TEXTS, "'int4'", "NULL"]),
+        ("oid", [*SMALL, "'1043'", "'25'"]),
+        ("oid", [*SMALL, "1000 + 43", "(25)"]),
+        ("typlen", [*SMALL, "-1.0", "typlen"]),
+        ("typlen + 1", [*SMALL, "0"]),
+        ("typname", [*TEXTS, "'in' || 't4'", "typname"]),
+        ("typtype", [*TEXTS, "'b'"]),
+        ("oid::regtype", [*SMALL, "'int4'::regtype"]),
+    ],
+)
+def test_a_list_means_what_postgresql_says(world: World, column: str, members: list[str]) -> None:
+    listed = ", ".join(members)
+    for condition in (f"{column} IN ({listed})", f"{column} NOT IN ({listed})"):
+        value = f"SELECT typname, {condition} AS found FROM pg_type WHERE oid < 16384 ORDER BY oid"
+        assert world.ours(value) == world.theirs(value)
+        rows = f"SELECT oid FROM pg_type WHERE oid < 16384 AND {condition} ORDER BY oid"
+        assert world.ours(rows) == world.theirs(rows)
+
+
+@pytest.mark.parametrize("member", ["40000::int2", "'3000000000'::int4", "'x'::oid", "nothing"])
+def test_what_is_wrong_in_a_list_is_an_error(world: World, member: str) -> None:
+    sql = f"SELECT oid FROM pg_type WHERE oid IN ({', '.join([*SMALL, member])})"
+    with pytest.raises(psycopg.Error):
+        world.theirs(sql)
+    with pytest.raises(Error):
+        world.ours(sql)
+
+
+@pytest.mark.parametrize("parameter", ["$%s", "CAST($%s AS OID)"])
+def test_parameters_of_several_types(world: World, parameter: str) -> None:
+    """psycopg says int2 for small numbers, int4 for larger ones."""
+    values = [*range(LONG), 1043, 70_000, None]
+    listed = ", ".join(parameter % place for place, _ in enumerate(values, 1))
+    query = tree(f"SELECT oid, oid IN ({listed}) AS found FROM pg_type WHERE oid IN ({listed}) ORDER BY oid")
+    types = catalog_parameter_types(query, [0 if each is None else 21 if each < 2**15 else 23 for each in values])
+    literals = [
+        decode_parameter(oid, 0, None if each is None else str(each).encode())
+        for oid, each in zip(types, values, strict=True)
+    ]
+    with world.overlay.query(bind(query, literals), world.who) as answer:
+        found = answer.read_all().to_pylist()
+    shown = [each for each in values if each is not None]
+    expected = world.theirs(f"SELECT oid FROM pg_type WHERE oid IN {tuple(shown)} ORDER BY oid")[1]
+    assert [each["oid"] for each in found] == [oid for (oid,) in expected]
+    assert all(each["found"] for each in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "plain"),
+    [
+        ("oid", [*SMALL, "'7'::int2::oid", "NULL::int4"], [*SMALL, "7", "NULL"]),
+        ("int2", [*SMALL, "-1"], [*SMALL, "-1"]),
+        ("name", [*TEXTS, "'a'::varchar"], [*TEXTS, "'a'"]),
+        ("oid", SMALL, None),
+        ("oid", [*SMALL, "1.0"], None),
+        ("oid", [*SMALL, "-1::oid"], None),
+        ("oid", TEXTS + TEXTS, None),
+        ("name", [*TEXTS, "1"], None),
+        ("regtype", [*SMALL, "1"], None),
+        (None, [*SMALL, "1"], None),
+    ],
+)
+def test_what_goes_the_short_way(kind: str | None, members: list[str], plain: list[str] | None) -> None:
+    made = plain_members(_members(f"SELECT 1 FROM pg_type WHERE x IN ({', '.join(members)})"), kind)
+    assert (made and [each.sql("duckdb") for each in made]) == plain
