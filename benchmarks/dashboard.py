@@ -21,8 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.progress import State
+from federation.result import Result
 from tests.servers import Server, start_postgres
 
 FIRST_DAY, DAYS = datetime.date(2024, 1, 1), 731

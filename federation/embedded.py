@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from adapters.base import CancelToken
 from adapters.errors import InterfaceError
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.listing import EngineCatalog
 from federation.location import catalog_path
 from federation.progress import FragmentProgress, Freshness
+from federation.result import Result
 from federation.staleness import Demand
 from federation.statement import Catalog, Parameters
 

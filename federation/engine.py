@@ -8,9 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -20,7 +19,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken
 from adapters.duck import Duck
-from adapters.errors import DataError, Error, OperationalError, QueryCancelled, SourceChanged, StatementTooComplex
+from adapters.errors import Error, OperationalError, QueryCancelled, StatementTooComplex
 from cache.learned import Learned
 from cache.recording import Recording
 from catalog.catalog import Catalog
@@ -50,81 +49,13 @@ from federation.planner.plan import local_plan, make_plan
 from federation.planner.statement_shape import Shape, shape_of
 from federation.policies_table import policies_table
 from federation.positions import placed
-from federation.progress import FragmentProgress, Freshness, State, by_source
 from federation.restrict import check_policy
+from federation.result import Planned, Result
 from federation.slots import DEFAULT_SIZE, Slots
 from federation.snapshots import Places, Snapshots
 from federation.staleness import ANY, Demand, read_demand
 from federation.system import SYSTEM, system_source
-from federation.verify import SECONDS, Sample, Statement, Verifier
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """`withholds` says that messages must not tell of values."""
-
-    plan: Plan
-    schema: pa.Schema
-    tables: Mapping[str, CatalogTable]
-    withholds: bool
-
-
-class Result:
-    """A running query: `schema` and `types` (DuckDB's names) are known at once, the rows stream once."""
-
-    def __init__(
-        self,
-        planned: Planned,
-        execution: Execution,
-        catalog: Catalog,
-        forget: Callable[[Mapping[str, CatalogTable]], None],
-    ) -> None:
-        self.schema = planned.schema
-        self.types = tuple(type_ for _, type_ in planned.plan.columns)
-        self._planned = planned
-        self._execution = execution
-        self._catalog = catalog
-        self.forget = forget
-        self.sample: Sample | None = None  # what verification keeps of it
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows. Raises the typed error of whatever failed; what came before it is not a whole answer."""
-        try:
-            batches = self._execution.batches()
-            yield from batches if self.sample is None else self.sample.keeping(batches, self._is_live)
-        except Error as exc:
-            if isinstance(exc, SourceChanged):
-                self.forget(self._planned.tables)
-            self._catalog.redactor.scrub_error(exc)
-            if self._planned.withholds and isinstance(exc, DataError):
-                raise exc.without_values() from None
-            raise
-
-    def _is_live(self) -> bool:
-        return all(each.state is State.LIVE for each in self._execution.freshness().values())
-
-    def read_all(self) -> pa.Table:
-        return pa.Table.from_batches(self.batches(), self.schema)
-
-    def progress(self) -> list[FragmentProgress]:
-        return self._execution.progress()
-
-    def freshness(self) -> list[Freshness]:
-        """How old the rows of each source are that was asked so far."""
-        return by_source(self._execution.freshness().values())
-
-    def cancel(self) -> None:
-        """End the query from any thread, down to the sources; its reader raises QueryCancelled."""
-        self._execution.cancel.cancel()
-
-    def close(self) -> None:
-        self._execution.close()
-
-    def __enter__(self) -> Result:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+from federation.verify import SECONDS, Statement, Verifier
 
 
 class Engine:

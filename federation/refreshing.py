@@ -24,7 +24,7 @@ from cache.recording import Recording
 from catalog.model import CatalogTable
 from federation.caching import Cached, FragmentCache, Wanted
 from federation.containment import Found, Standing
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.increment import Increment, literal
 from federation.normalize import fold_now
 from federation.pins import Pinned
@@ -32,6 +32,7 @@ from federation.planner import filters
 from federation.planner.nodes import Fragment
 from federation.planner.optimizations import Optimization
 from federation.progress import State
+from federation.result import Result
 from federation.staleness import ANY
 from federation.versions import PATIENCE
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from adapters.base import CancelToken
 from catalog.policies import Caller
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.http.models import Parameter, QueryRequest, TypedValue
 from federation.http.run import Run
 from federation.parameters import Typed
+from federation.result import Result
 from federation.staleness import Demand
 
 

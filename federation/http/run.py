@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from adapters.base import CancelToken
 from adapters.errors import QueryCancelled, QueryTimeout
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.http.engines import Engines
 from federation.http.problems import problem
 from federation.progress import FragmentProgress, Freshness
+from federation.result import Result
 
 StartQuery: TypeAlias = Callable[[Engine, CancelToken], Result]
 State = Literal["queued", "running", "finished", "failed", "cancelled"]

@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from adapters.base import CancelToken
 from adapters.errors import QueryCancelled
-from federation.engine import Result
 from federation.http.run import Run
 from federation.pgwire import overlay
 from federation.pgwire.encoder import RowEncoder
 from federation.pgwire.style import Style
 from federation.pgwire.types import TEXT, PgType, pg_types_of
 from federation.progress import Freshness
+from federation.result import Result
 
 TEXT_TYPE = PgType(TEXT, -1)
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from adapters.base import CancelToken, TableName
 from catalog.policies import Caller, Rights
-from federation.engine import Engine, Result
+from federation.engine import Engine
 from federation.http.config import LONGEST_TIMEOUT
 from federation.http.engines import Engines
 from federation.http.queries import Queries as Registry
@@ -31,6 +31,7 @@ from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
 from federation.planner.explain import Explanation
 from federation.progress import Freshness
+from federation.result import Result
 
 MOST_KEPT = 1000
 _CONSTANT = (exp.Select, exp.Literal, exp.Boolean, exp.Null, exp.Alias, exp.Identifier)

@@ -15,7 +15,8 @@ import pytest
 
 import federation
 from adapters.errors import Error, QueryCancelled, QueryTimeout
-from federation.engine import Engine, Result
+from federation.engine import Engine
+from federation.result import Result
 from tests.adapters.rest_server import RestServer
 from tests.faults.world import ROWS, fetching, rows_of, running, sessions
 from tests.waiting import SECONDS, eventually

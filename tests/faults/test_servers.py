@@ -13,7 +13,8 @@ import pytest
 
 import federation.fetch
 from adapters.errors import QueryCancelled, SourceUnavailable
-from federation.engine import Engine, Result
+from federation.engine import Engine
+from federation.result import Result
 from tests.faults.world import ROWS, engine_over, fetching, rows_of, source
 from tests.servers import Server, start_mariadb, start_postgres
 from tests.waiting import eventually
