@@ -93,8 +93,8 @@ class RemoteStatement:
 
     def start(self, sql: str, parameters: Parameters | None, timeout: float | None, demand: Demand) -> None:
         exchange = self._exchange
-        body = exchange.body(sql, parameters, timeout, demand)
         try:
+            body = exchange.body(sql, parameters, timeout, demand)
             exchange.check()
             self._response = response = self._remote.connections.open(
                 "POST", "/v1/query", body, exchange.headers, exchange.wait, exchange

@@ -58,8 +58,8 @@ def everything_ends(engine: Engine, pg: str, my: str) -> Iterator[None]:
 
 def started(pool: ThreadPoolExecutor, result: Result, busy: Callable[[], object]) -> Future[int]:
     reading = pool.submit(lambda: sum(batch.num_rows for batch in result.batches()))
-    eventually(busy)
-    assert not reading.done()
+    eventually(lambda: busy() or reading.done())
+    assert not reading.done(), reading.result()
     return reading
 
 
