@@ -158,9 +158,11 @@ def in_derived(rng: random.Random, sql: str) -> str:
     (table,) = [each for each in filters.relations(select) if each.alias == "t"]
     alias = table.args["alias"].name + "_" * rng.randrange(1, 9)
     parts = filters.where_conjuncts(select)
-    inside = [each for each in parts if filters.tables_of(each) == {"t"} and rng.random() < 0.5]
+    movable = "t" not in filters.null_extended(select)  # for of the NULLs of a join nothing is computed below it
+    inside = [each for each in parts if movable and filters.tables_of(each) == {"t"} and rng.random() < 0.5]
     filters.set_where(select, [each for each in parts if each not in inside])
-    computed = [each for each in select.find_all(*_COMPUTED) if filters.tables_of(each) == {"t"} and rng.random() < 0.5]
+    found = [each for each in select.find_all(*_COMPUTED) if movable and filters.tables_of(each) == {"t"}]
+    computed = [each for each in found if rng.random() < 0.5]
     used = [each for each in select.find_all(exp.Column) if each.table == "t"]
     taken = list(dict.fromkeys([*(each.copy() for each in computed), *(each.copy() for each in used)]))
     names = [*(each.name for each in used), *(f"c{number}" for number in range(len(taken)))]
