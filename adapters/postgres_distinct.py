@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 _ROWS = ("from_", "joins", "laterals", "where")
-_OTHERWISE = ("distinct", "windows", "qualify", "limit_by", "connect", "sample")
+_KNOWN = {*_ROWS, "with_", "expressions", "group", "having", "order", "limit", "offset"}
 _NO_KEYS = (exp.Literal, exp.Rollup, exp.Cube, exp.GroupingSets)  # a literal is the number of an output
 _INNER = "d"
 
 
 def distinct_first(query: exp.Query) -> exp.Query:
     """The same query, changed in place where all that it aggregates is `count(DISTINCT x)` of one `x`."""
-    if not isinstance(query, exp.Select) or any(query.args.get(key) for key in _OTHERWISE):
+    if not isinstance(query, exp.Select) or {key for key, value in query.args.items() if value} - _KNOWN:
         return query
     group = query.args.get("group")
     keys = group.expressions if group is not None else []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,18 @@ from tests.servers import Server, start_mariadb, start_postgres
 # GNU readline, which pytest loads, exports the size of its own terminal, and the workers of xdist inherit it.
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
+
+
+@pytest.fixture
+def change(tmp_path: Path) -> Callable[[str], None]:
+    """Runs a script in lite.db, which has a table p of three people."""
+
+    def run(script: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
+            lite.executescript(script)
+
+    run("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c');")
+    return run
 
 
 @pytest.fixture(scope="session")

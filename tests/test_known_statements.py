@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +28,6 @@ path = "*.parquet"
 sql = "SELECT * FROM lite.p WHERE id > 1"
 """
 Change = Callable[[str], None]
-
-
-@pytest.fixture
-def change(tmp_path: Path) -> Change:
-    def run(script: str) -> None:
-        with closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
-            lite.executescript(script)
-
-    run("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c');")
-    return run
 
 
 @pytest.fixture

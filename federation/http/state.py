@@ -62,17 +62,17 @@ class State:
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(SCHEMA)
-            self._add_runner()
-            self._add_users()
+            self._add_column("statements", "runner", "INTEGER NOT NULL DEFAULT 0")
+            self._add_column("tokens", "user", "TEXT")
         except (OSError, sqlite3.Error) as exc:
             raise StateFolderFailed(f"the state folder {folder} cannot be used: {exc}") from exc
 
-    def _add_users(self) -> None:
-        """To a folder of before tokens had users."""
-        columns = [row["name"] for row in self._database.execute("PRAGMA table_info(tokens)")]
-        if "user" not in columns:
+    def _add_column(self, table: str, name: str, definition: str) -> None:
+        """To a folder of before there was such a column."""
+        columns = {row["name"] for row in self._database.execute(f"PRAGMA table_info({table})")}
+        if name not in columns:
             with suppress(sqlite3.OperationalError):  # another process was quicker
-                self._database.execute("ALTER TABLE tokens ADD COLUMN user TEXT")
+                self._database.execute(f"ALTER TABLE {table} ADD COLUMN {name} {definition}")
 
     def serve_alone(self) -> None:
         """Keep other servers out, until this process ends in whatever way."""
@@ -88,13 +88,6 @@ class State:
         """What a statement returns. Raises sqlite3.IntegrityError where a unique index refuses it."""
         with self._translated(), self._lock:
             return self._database.execute(sql, values or {}).fetchall()
-
-    def _add_runner(self) -> None:
-        """A folder of before there were several processes has none."""
-        columns = {row["name"] for row in self._database.execute("PRAGMA table_info(statements)")}
-        if "runner" not in columns:
-            with suppress(sqlite3.OperationalError):  # another process was quicker
-                self._database.execute("ALTER TABLE statements ADD COLUMN runner INTEGER NOT NULL DEFAULT 0")
 
     def close(self) -> None:
         with self._lock:

@@ -10,6 +10,7 @@ import pytest
 from adapters.duck import Duck
 from federation.engine import Engine
 from tests.adapters.rest_server import RestServer
+from tests.cache.islands import Bench
 from tests.cache.world import Clock, catalog_text, engine_of, people
 
 
@@ -34,6 +35,13 @@ def clock() -> Clock:
 def engine(server: RestServer, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
     with engine_of(tmp_path, clock, catalog_text(server.url, tmp_path / "cache")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
 
 
 @pytest.fixture

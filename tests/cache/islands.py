@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pyarrow as pa
+import pytest
 import sqlglot
 from sqlglot import exp
 
@@ -23,6 +24,8 @@ from federation.planner.regions import Asked, ask, quoted_name
 from tests.cache.test_domains import COLUMNS, random_predicate
 
 SOURCE = Source("lite", "memory", MemoryAdapter("lite", {}))
+
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]  # of random islands
 
 
 class Bench:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 
 import pytest
 
 from federation.planner.answers import answer
 from tests.cache.islands import (
+    SEEDS,
     Bench,
     check,
     counted,
@@ -19,17 +19,6 @@ from tests.cache.islands import (
     random_island,
     written,
 )
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
-
 
 EXTENDED = "right AS r LEFT JOIN left AS t ON t.kind = r.k"
 FROM = [

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +16,7 @@ from federation.planner.answers import CACHED, REST, answer, unite
 from federation.planner.nodes import TableScan
 from federation.planner.regions import MOST_KEYS
 from tests.cache.islands import (
+    SEEDS,
     SOURCE,
     Bench,
     check,
@@ -27,16 +27,6 @@ from tests.cache.islands import (
     written,
 )
 from tests.cache.test_domains import COLUMNS
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,6 @@ from tests.servers import Server, run_sql
 LARGE = 120_000  # 4,000 pages that are nine tenths empty
 POINT = "SELECT id, name FROM lite.p WHERE id = $id"
 Change = Callable[[str], None]
-
-
-@pytest.fixture
-def change(tmp_path: Path) -> Change:
-    def run(script: str) -> None:
-        with closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
-            lite.executescript(script)
-
-    run("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO p VALUES (1, 'a'), (2, 'b');")
-    return run
 
 
 @pytest.fixture
