@@ -45,7 +45,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("name", tpch.QUERIES)
-@pytest.mark.parametrize(("spread", "pushdown"), WAYS, indirect=["spread"])
+@pytest.mark.parametrize(("spread", "pushdown"), WAYS, indirect=["spread"], scope="module")  # or each test loads them
 def test_same_answer(spread: Federated, name: str, pushdown: bool) -> None:
     sql = tpch.QUERIES[name]
     actual = spread.actual(sql, pushdown=pushdown)

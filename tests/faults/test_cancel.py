@@ -148,7 +148,9 @@ def test_a_busy_duckdb(engine: Engine) -> None:
 
 
 def test_a_sqlite_that_is_busy(engine: Engine) -> None:
-    text = "SELECT count(*) FROM lite.numbers a, lite.numbers b WHERE a.id * b.id = 7"
+    """It computes without end, and has no row to give."""
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    text = f"SELECT * FROM query('lite', '{endless} SELECT CAST(i AS INTEGER) AS i FROM n WHERE i < 0')"
     with ThreadPoolExecutor(1) as pool, engine.query(text) as result:
         reading = started(pool, result, fetching)
         result.cancel()
