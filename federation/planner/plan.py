@@ -23,7 +23,9 @@ from federation.planner.scans import ScanPlacer
 from federation.planner.stages import Stages
 
 WEIGHED_SECONDS = 0.5  # a plan that takes less is not compared with others: their estimates take time, too
-WORTH_CHANGING = 1.5  # how much quicker a plan must be, for estimates are rough
+COUNTED_SECONDS = 0.25  # and one that counts distinct values, for which sources sort and DuckDB does not
+WORTH_COUNTING = 1.3  # how much quicker it must be to count them here
+WORTH_CHANGING = 1.5  # and to do other things than planned, for estimates are rough
 WORTH_MOVING = 2.3  # and to move much more data
 MUCH_MORE = 2.0  # times the bytes, of which estimates are as rough
 LOCAL_BYTES_PER_SECOND = 1e9
@@ -93,7 +95,9 @@ def _quickest(
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
-    if not weigh or best.seconds is None or best.seconds < WEIGHED_SECONDS or not hash_joined(kept):
+    counting = any(isinstance(each.this, exp.Distinct) for each in kept.find_all(exp.AggFunc))
+    least = COUNTED_SECONDS if counting else WEIGHED_SECONDS
+    if not weigh or best.seconds is None or best.seconds < least or not hash_joined(kept):
         return best
     sources = {each.source.name for each in tables.values()}
     eager = kept.copy()
@@ -108,7 +112,7 @@ def _quickest(
         other = _plan(
             columns, kept.copy(), Fragments(tables, describer, optimizations.without(less)), costs, weigh=True
         )
-        if other.seconds is not None and quicker(other, best):
+        if other.seconds is not None and quicker(other, best, counting=counting):
             detail = f"{other.seconds:.2f} s rather than {best.seconds:.2f} s"
             other.notes.append(Note(", ".join(sorted(less)), "local", Reason.COST, detail))
             best, other = other, best
@@ -132,13 +136,14 @@ def hash_joined(query: exp.Query) -> bool:
     return True
 
 
-def quicker(other: Plan, best: Plan) -> bool:
+def quicker(other: Plan, best: Plan, *, counting: bool = False) -> bool:
     """Whether `other` is worth taking: computing costs the source time that nobody else waits for, while what is moved
-    is moved over a shared wire."""
+    is moved over a shared wire. `counting` is of distinct values."""
     assert other.seconds is not None
     assert best.seconds is not None
     local = other.bytes / LOCAL_BYTES_PER_SECOND
-    margin = WORTH_CHANGING if other.bytes <= best.bytes * MUCH_MORE else WORTH_MOVING
+    margin = WORTH_MOVING if other.bytes > best.bytes * MUCH_MORE else WORTH_CHANGING
+    margin = WORTH_COUNTING if counting else margin
     return (other.seconds + local) * margin < best.seconds
 
 

@@ -75,6 +75,14 @@ def test_the_plan_that_is_taken(
     assert quicker(_plan(source, *other), _plan(source, *best)) is taken
 
 
+def test_distinct_values_are_counted_where_it_is_quicker(engine: Engine) -> None:
+    """Much more may be moved for it."""
+    source = engine.catalog.sources["one"]
+    best = _plan(source, 1.4, 1e6)
+    assert quicker(_plan(source, 1.0, 9e6), best, counting=True)
+    assert not quicker(_plan(source, 1.1, 9e6), best, counting=True)
+
+
 def _plan(source: Source, seconds: float, size: float) -> Plan:
     empty = pa.schema([])
     fragment = Fragment("f", source, empty, [], (), empty, expected=Cost(1.0, size, seconds))
