@@ -136,7 +136,15 @@ class Restricting:
 
 
 def answer(plain: duckdb.DuckDBPyConnection, query: exp.Query | str) -> Counter[str]:
-    return Counter(map(repr, plain.execute(query if isinstance(query, str) else query.sql("duckdb")).fetchall()))
+    sql = query if isinstance(query, str) else query.sql("duckdb")
+    try:
+        return Counter(map(repr, plain.execute(sql).fetchall()))
+    except duckdb.InternalException:  # of its optimizer, for some restricted queries
+        plain.execute("PRAGMA disable_optimizer")
+        try:
+            return Counter(map(repr, plain.execute(sql).fetchall()))
+        finally:
+            plain.execute("PRAGMA enable_optimizer")
 
 
 def check(plain: duckdb.DuckDBPyConnection, sql: str, rng: random.Random) -> int:
