@@ -240,6 +240,12 @@ class Duck:
         with self._lock, translate_errors(sql):
             self._connection.cursor().execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}").fetchall()
 
+    def create_function(self, name: str, function: Callable[..., Any], parameters: Sequence[str], result: str) -> None:
+        """A function in Python that every query can call, with an effect: DuckDB calls it for each row that needs it,
+        but not where an argument is NULL. An error may say its SQLSTATE, see `error_from`."""
+        with self._lock, translate_errors():
+            self._connection.create_function(name, function, list(parameters), result, side_effects=True)
+
     def change(self, statements: Iterable[str], registered: Mapping[str, pa.Table] | None = None) -> None:
         """Statements of ours, in one transaction over `registered` tables: who reads sees all of it, or nothing."""
         cursor = self._connection.cursor()

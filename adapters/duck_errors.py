@@ -97,8 +97,8 @@ HINTS: dict[type[errors.Error], str] = {
 }
 
 
-# What error() raises in an expression of ours says which SQLSTATE it means.
-_CODED = re.compile(r"\[([0-9A-Z]{5})\] ")
+# What error() raises in an expression of ours, or Python in a function, says which SQLSTATE it means.
+_CODED = re.compile(r"(?:Python exception occurred while executing the UDF: \w+: )?\[([0-9A-Z]{5})\] ")
 
 
 @dataclass(frozen=True, slots=True)

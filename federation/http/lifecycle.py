@@ -20,7 +20,6 @@ from federation.http.app import create_app
 from federation.http.config import ServerConfig
 from federation.http.engines import Engines
 from federation.http.errors import NotAuthenticated
-from federation.http.internal import CANCEL, session_key
 from federation.http.protocol import Protocol
 from federation.http.server import Server
 from federation.http.state import State
@@ -78,18 +77,17 @@ def prepared(server: Server) -> tuple[Options, Tls | None]:
 
 def postgres_face(server: Server, tls: Tls | None, listeners: Sequence[socket.socket] = ()) -> PgServer:
     """Speaks PostgreSQL's protocol with whom the listeners accept, or with whom it is given."""
-    config, place = server.config, server.place
+    config = server.config
     made = PgServer(
-        Queries(server.engines, server.queries),
+        Queries(server.engines, server.queries, server.backends),
         Authenticator(server.engines, Tokens(server.state), open_to_all=not config.reachable),
+        server.backends,
+        pids=server.place.pids(),
         listeners=listeners,
         tls=tls,
         most_sessions=config.max_connections,
-        place=place,
-        cancel_elsewhere=lambda number, pid, secret: server.siblings.tell(CANCEL, session_key(pid, secret), [number]),
     )
     server.faces.append(made)
-    server.cancel_session = made.cancel_here
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -19,3 +21,11 @@ class Place:
     def others(self) -> list[int]:
         """The numbers of its siblings."""
         return [number for number in range(self.count) if number != self.number]
+
+    def owner(self, pid: int) -> int:
+        """The number of the process that has the session of PostgreSQL's protocol with that id, see `pids`."""
+        return (pid - 1) % self.count
+
+    def pids(self) -> Iterator[int]:
+        """Ids for the sessions of this process."""
+        return itertools.count(1 + self.number, self.count)

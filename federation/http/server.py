@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from adapters.errors import QueryCancelled
 from catalog.policies import Caller, Rights
 from federation.http.auth import Authenticator
 from federation.http.config import ServerConfig
+from federation.http.elsewhere import Elsewhere
 from federation.http.engines import Engines
 from federation.http.metrics import Metrics
 from federation.http.place import Place
@@ -25,6 +25,7 @@ from federation.http.statement_runs import StatementRuns
 from federation.http.stream import Answers
 from federation.http.tokens import Tokens
 from federation.http.workers import Workers
+from federation.pgwire.backends import Backends
 
 
 class Face(Protocol):
@@ -51,8 +52,8 @@ class Server:
     metrics: Metrics = field(init=False)
     probes: Probes = field(init=False)
     statements: StatementRuns = field(init=False)
+    backends: Backends = field(init=False)
     faces: list[Face] = field(default_factory=list)
-    cancel_session: Callable[[int, bytes], None] = lambda *_: None  # of PostgreSQL's protocol
     _drain_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,7 @@ class Server:
         self.queries = Queries(self.config.max_queries, self.metrics.observe)
         self.answers = Answers(self.engines, self.workers, self.queries)
         self.statements = StatementRuns(self.config, self.engines, self.workers, self.queries, self.state, self.place)
+        self.backends = Backends(self.engines, self.place, Elsewhere(self.siblings))
         self.authenticator = Authenticator(
             self.engines, Tokens(self.state), self.workers, open_to_all=not self.config.reachable
         )

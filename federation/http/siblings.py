@@ -78,10 +78,12 @@ class Siblings:
         tasks = [loop.run_in_executor(self._threads, partial(one, number, caller=caller)) for number in self.numbers]
         return _collected(self.numbers, await asyncio.gather(*tasks))
 
-    def tell(self, path: str, body: bytes, numbers: Sequence[int] | None = None) -> Answers:
-        """POST it to all of them, or to these, and wait for their answers."""
+    def tell(
+        self, path: str, body: bytes, numbers: Sequence[int] | None = None, caller: Caller | None = None
+    ) -> Answers:
+        """POST it to all of them, or to these, for a caller if there is one, and wait for their answers."""
         to = self.numbers if numbers is None else numbers
-        one = partial(self._ask, method="POST", path=path, seconds=SECONDS, body=body)
+        one = partial(self._ask, method="POST", path=path, seconds=SECONDS, caller=caller, body=body)
         return _collected(to, self._threads.map(one, to))
 
     def close(self) -> None:

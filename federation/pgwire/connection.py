@@ -45,7 +45,9 @@ class Connection:
         self._out: list[Buffer] = []
         self._out_bytes = 0
         self._deadline: float | None = None
-        self.peer: str = connected.getpeername()[0]
+        self.peer: str
+        self.peer_port: int
+        self.peer, self.peer_port = connected.getpeername()[:2]
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 

@@ -27,7 +27,8 @@ class PortalFailed(ProgrammingError, sqlstate="55000"):
 class Portal:
     """`open` starts the statement, once, when its columns or rows are asked for first.
 
-    `values` are those of its parameters, `formats` as Bind has them. `held`: it outlives the transaction.
+    `values` are those of its parameters, `formats` as Bind has them. `held`: it outlives the transaction. `text` is
+    what the client wrote.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Portal:
         *,
         values: Sequence[exp.Expr] = (),
         held: bool = False,
+        text: str = "",
     ) -> None:
         self.parsed = parsed
         self.values = values
         self.formats = formats
         self.held = held
+        self.text = text
         self.cancel = CancelToken()
         self.position = 0  # rows that were taken
         self._open_answer = open_answer

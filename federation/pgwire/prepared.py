@@ -9,8 +9,10 @@ from federation.pgwire.dialect.statements import Parsed
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement, and the OIDs of its parameters. `duckdb`: its query is in DuckDB's words."""
+    """A statement, and the OIDs of its parameters. `duckdb`: its query is in DuckDB's words; `text` is what the client
+    wrote."""
 
     parsed: Parsed
     types: tuple[int, ...] = ()
     duckdb: bool = False
+    text: str = ""

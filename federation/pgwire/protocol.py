@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol as TypingProtocol
 
 from sqlglot import exp
@@ -18,7 +19,7 @@ from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.reports import error_response
-from federation.pgwire.session import IdleInTransaction, Session
+from federation.pgwire.session import AdminShutdown, IdleInTransaction, Session
 from federation.pgwire.settings import REPORTED, SETTINGS
 from federation.pgwire.statements import WITH_ROWS, Statements
 from federation.pgwire.watch import Watch
@@ -57,7 +58,7 @@ class Protocol:
 
     def serve(self, go_on: Callable[[], bool]) -> None:
         """Until the client leaves, or between two transactions `go_on` is no longer so. Raises Gone, IdleInTransaction,
-        and ProtocolViolation when nothing more can be read."""
+        AdminShutdown, and ProtocolViolation when nothing more can be read."""
         self._ready()
         skipping = False  # after an error in the extended protocol, up to Sync
         while True:
@@ -71,7 +72,7 @@ class Protocol:
             skipping = False
             try:
                 self._answer(read_message(kind, body))
-            except Gone:
+            except (Gone, AdminShutdown):
                 raise
             except Exception as exc:
                 self._failed(exc)
@@ -105,6 +106,7 @@ class Protocol:
         """The end of an implicit transaction, and of what the client waits for."""
         session = self._session
         session.end_implicit()
+        session.activity.rests(session.status)
         now = session.settings.values()
         if now is not self._told:  # every change makes another mapping
             for name in REPORTED:
@@ -130,7 +132,9 @@ class Protocol:
             case messages.Describe(False, name):
                 self._describe_statement(self._session.find_prepared(name))
             case messages.Execute(name, most):
-                self._execute(self._session.find_portal(name), most)
+                portal = self._session.find_portal(name)
+                self._session.activity.works(portal.text)
+                self._execute(portal, most)
             case messages.Close(True, name):
                 self._session.close_portal(name)
                 self._connection.send(messages.CLOSE_COMPLETE)
@@ -145,6 +149,7 @@ class Protocol:
     # --- simple -----------------------------------------------------------------------------------------------------
 
     def _simple(self, text: str) -> None:
+        self._session.activity.works(text)
         self._session.close_portal("")
         self._session.prepared.pop("", None)
         for parsed in self._read(text, duckdb=self._session.duckdb):
@@ -160,17 +165,20 @@ class Protocol:
     # --- extended ---------------------------------------------------------------------------------------------------
 
     def _parse(self, message: messages.Parse) -> None:
+        self._session.activity.works(message.text)
         found = self._read(message.text, duckdb=self._session.duckdb)
         if len(found) != 1:
             raise SQLSyntaxError("cannot insert multiple commands into a prepared statement")
         self._statements.check(found[0])
         if not message.name:
             self._session.prepared.pop("", None)
-        self._session.add_prepared(message.name, self._statements.prepare(found[0], message.types))
+        prepared = replace(self._statements.prepare(found[0], message.types), text=message.text)
+        self._session.add_prepared(message.name, prepared)
         self._connection.send(messages.PARSE_COMPLETE)
 
     def _bind(self, message: messages.Bind) -> None:
         prepared = self._session.find_prepared(message.statement)
+        self._session.activity.works(prepared.text)
         self._statements.check(prepared.parsed)
         portal = self._statements.portal(
             prepared, _values(prepared, message, self._session.settings["timezone"]), message.result_formats

@@ -25,7 +25,8 @@ from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.translate import to_duckdb
 from federation.pgwire.names import resolve, search_path
 from federation.pgwire.notifications import Notifications
-from federation.pgwire.overlay import Overlay, Overlays, SessionInfo
+from federation.pgwire.overlay import Overlay, Overlays, SessionInfo, Sessions
+from federation.pgwire.overlay.lists import LONG, bind_short, shortened
 from federation.pgwire.session import Session
 from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
@@ -34,6 +35,7 @@ from federation.progress import Freshness
 from federation.result import Result
 
 MOST_KEPT = 1000
+MOST_SHORT = 10
 _CONSTANT = (exp.Select, exp.Literal, exp.Boolean, exp.Null, exp.Alias, exp.Identifier)
 
 
@@ -52,14 +54,16 @@ class Asked:
 class Queries:
     """For any number of sessions and threads. The server's list of queries has what the engine answers."""
 
-    def __init__(self, engines: Engines, registry: Registry) -> None:
+    def __init__(self, engines: Engines, registry: Registry, sessions: Sessions) -> None:
         self._engines = engines
         self._registry = registry
+        self._sessions = sessions
         self.notifications = Notifications()
         engines.at_invalidation(self.notifications.announce)
         self._lock = threading.Lock()
         self._overlays: tuple[Engine, Overlays] | None = None
         self._kept: dict[tuple[str, bool], KeptAnswer] = {}
+        self._short: dict[str, exp.Query] = {}  # queries of PostgreSQL's catalog, by their text
 
     def warm(self) -> None:
         """Make what the first query would else wait for."""
@@ -71,11 +75,10 @@ class Queries:
         constant = self._constant(session, asked, cancel)
         if constant is not None:
             return constant
-        tree = asked.tree()
         with ExitStack() as held:
             overlay = self._overlay_of(held.enter_context(self._engines.lease()), session.caller)
-            if not asked.duckdb and overlay.concerns(tree):
-                answer = overlay.query(tree, _session_info(session))
+            if not asked.duckdb and overlay.concerns(asked.query.tree):
+                answer = overlay.query(self._about_catalog(asked), _session_info(session))
                 return OverlayAnswer(answer, cancel, held.pop_all().close)
         return self._run(session, asked, cancel)
 
@@ -119,12 +122,25 @@ class Queries:
                 self._kept[key] = kept
         return kept
 
+    def _about_catalog(self, asked: Asked) -> exp.Query:
+        """As Asked.tree, for the overlay."""
+        query = asked.query
+        if len(query.parameters) <= LONG:
+            return asked.tree()
+        short = self._short.get(query.text)
+        if short is None:
+            short = shortened(query.tree)
+            if len(self._short) >= MOST_SHORT:
+                self._short.clear()
+            self._short[query.text] = short
+        return bind_short(short, asked.values)
+
     def describe(self, session: Session, asked: Asked) -> Columns:
         """The columns, without running anything."""
         with self._engines.lease() as engine:
-            overlay, tree = self._overlay_of(engine, session.caller), asked.tree()
-            if not asked.duckdb and overlay.concerns(tree):
-                return Columns(*overlay.describe(tree, _session_info(session)))
+            overlay = self._overlay_of(engine, session.caller)
+            if not asked.duckdb and overlay.concerns(asked.query.tree):
+                return Columns(*overlay.describe(self._about_catalog(asked), _session_info(session)))
             tree, origins = self._in_duckdb(engine, session, asked)
             schema, columns = engine.describe(tree, caller=session.caller)
         return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]), origins)
@@ -190,7 +206,7 @@ class Queries:
     def _overlay_of(self, engine: Engine, caller: Caller | None) -> Overlay:
         with self._lock:
             if self._overlays is None or self._overlays[0] is not engine:
-                made = Overlays(engine)
+                made = Overlays(engine, self._sessions)
                 engine.at_close(made.close)
                 self._overlays = (engine, made)
             return self._overlays[1].of(caller)
@@ -210,4 +226,6 @@ def _settings(session: Session) -> Settings:
 
 def _session_info(session: Session) -> SessionInfo:
     settings = session.settings.values()
-    return SessionInfo(session.user, session.database, _path(session), settings, session.pid, SERVER_VERSION)
+    return SessionInfo(
+        session.user, session.database, _path(session), settings, session.pid, session.key, SERVER_VERSION
+    )

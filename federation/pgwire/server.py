@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hmac
-import itertools
 import logging
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 
-from adapters.errors import OperationalError, QueryCancelled
+from adapters.errors import OperationalError
 from catalog.policies import Caller
 from federation.http.config import is_loopback
 from federation.http.errors import NotAuthenticated, ShuttingDown
-from federation.http.place import Place
 from federation.pgwire import messages
 from federation.pgwire.authentication import Authenticator
+from federation.pgwire.backends import CLOSE_SECONDS, Backends, Served
 from federation.pgwire.connection import Connection, Gone
 from federation.pgwire.dialect.read import statements
 from federation.pgwire.protocol import Protocol
 from federation.pgwire.queries import Queries
 from federation.pgwire.reports import error_response
-from federation.pgwire.session import Session
+from federation.pgwire.session import AdminShutdown, Session
 from federation.pgwire.settings import Settings
 from federation.pgwire.startup import Startup, negotiate
 from federation.pgwire.statements import Statements
@@ -39,7 +37,6 @@ STARTUP_SECONDS = 30.0
 MOST_STARTING = 100  # connections that have not said yet who they are
 KEPT_STATEMENTS = 1024  # texts whose statements are remembered
 LOOK_EVERY = 0.05
-CLOSE_SECONDS = 5.0
 SECRET_BYTES = 4
 
 
@@ -47,25 +44,20 @@ class TooManyConnections(OperationalError, sqlstate="53300", retryable=True):
     """As many clients are connected as the server bears."""
 
 
-class AdminShutdown(ShuttingDown, sqlstate="57P01"):
-    """The server ends the connection."""
-
-
 class PgServer:
-    """Takes connections from the listeners, or by `take`. The ids of its sessions are those of `place`, and a cancel
-    request for a session of another process goes to `cancel_elsewhere`, with the number of that. Every method may be
-    called from any thread."""
+    """Takes connections from the listeners, or by `take`. `backends` has its sessions, whose ids are `pids`. Every
+    method may be called from any thread."""
 
     def __init__(
         self,
         queries: Queries,
         authenticator: Authenticator,
+        backends: Backends,
         *,
+        pids: Iterator[int],
         listeners: Sequence[socket.socket] = (),
         tls: Tls | None = None,
         most_sessions: int = 500,
-        place: Place = Place(),  # noqa: B008 -- frozen
-        cancel_elsewhere: Callable[[int, int, bytes], object] = lambda *_: None,
     ) -> None:
         self._authenticator = authenticator
         self._queries = queries
@@ -73,12 +65,10 @@ class PgServer:
         self._most_sessions = most_sessions
         self._read = lru_cache(KEPT_STATEMENTS)(statements)
         self._watch = Watch()
-        self._place = place
-        self._cancel_elsewhere = cancel_elsewhere
-        self._numbers = itertools.count(1 + place.number, place.count)
+        self._backends = backends
+        self._pids = pids
         self._lock = threading.RLock()
         self._connections: set[Connection] = set()
-        self._sessions: dict[int, tuple[bytes, Session, Connection]] = {}
         self._draining = False
         self._listeners = listeners
 
@@ -93,20 +83,18 @@ class PgServer:
         """Take nothing new: a session ends as soon as it has nothing to do."""
         with self._lock:
             self._draining = True
-            sessions = list(self._sessions.values())
         self._stop_listening()
-        for _, session, connection in sessions:
-            if session.idle:
-                connection.stop_reading()
+        for each in self._backends.served():
+            if each.session.idle:
+                each.connection.stop_reading()
 
     def close(self, until: float) -> None:
         """Wait for the sessions up to that time (of time.monotonic), then end what they do."""
         self.drain()
         while self._connections and time.monotonic() < until:
             time.sleep(LOOK_EVERY)
-        for _, session, connection in list(self._sessions.values()):
-            session.terminate(QueryCancelled("the server was shut down"))
-            connection.stop_reading()
+        for each in self._backends.served():
+            each.terminate(AdminShutdown())
         limit = time.monotonic() + CLOSE_SECONDS
         while self._connections and time.monotonic() < limit:
             time.sleep(LOOK_EVERY)
@@ -117,20 +105,6 @@ class PgServer:
     @property
     def clients(self) -> int:
         return len(self._connections)
-
-    def cancel(self, pid: int, secret: bytes) -> None:
-        """End what that session does, if the secret is its own."""
-        owner = (pid - 1) % self._place.count
-        if owner == self._place.number:
-            self.cancel_here(pid, secret)
-        else:
-            self._cancel_elsewhere(owner, pid, secret)
-
-    def cancel_here(self, pid: int, secret: bytes) -> None:
-        """As `cancel`, for a session of this process."""
-        found = self._sessions.get(pid)
-        if found is not None and hmac.compare_digest(found[0], secret):
-            found[1].cancel()
 
     # --- connections ------------------------------------------------------------------------------------------------
 
@@ -172,7 +146,7 @@ class PgServer:
             self._converse(connection)
         except Gone:
             if self._draining:
-                _tell(connection, _shutting_down())
+                _tell(connection, AdminShutdown())
         except Exception as exc:
             if isinstance(exc, NotAuthenticated):
                 log.info("refused a connection: %s", exc)
@@ -183,7 +157,7 @@ class PgServer:
 
     def _converse(self, connection: Connection) -> None:
         connection.set_deadline(STARTUP_SECONDS)
-        startup = negotiate(connection, self._tls, self.cancel)
+        startup = negotiate(connection, self._tls, self._backends.cancel)
         if startup is None:
             return
         end_point = self._tls.end_point if self._tls is not None and connection.encrypted else None
@@ -195,9 +169,13 @@ class PgServer:
             connection.send(messages.backend_key(session.pid, secret))
             connection.set_deadline(None)
             made = Statements(session, self._queries)
-            Protocol(connection, session, made, self._read, self._watch).serve(lambda: not self._draining)
+            try:
+                Protocol(connection, session, made, self._read, self._watch).serve(lambda: not self._draining)
+            except Gone:
+                session.check()
+                raise
         if self._draining:
-            raise _shutting_down()
+            raise AdminShutdown
 
     @contextmanager
     def _session(self, connection: Connection, startup: Startup, caller: Caller, secret: bytes) -> Iterator[Session]:
@@ -208,21 +186,21 @@ class PgServer:
             caller,
             startup.user,
             startup.database,
-            next(self._numbers),
+            next(self._pids),
             settings,
             connection.send,
         )
         with self._lock:
             if self._draining:
                 raise ShuttingDown("the database system is shutting down")
-            if len(self._sessions) >= self._most_sessions:
+            if len(self._backends) >= self._most_sessions:
                 raise too_many()
-            self._sessions[session.pid] = (secret, session, connection)
+            self._backends.add(Served(secret, session, connection))
         try:
             yield session
         finally:
             session.close()
-            del self._sessions[session.pid]
+            self._backends.remove(session)
 
 
 def _tell(connection: Connection, exc: Exception) -> None:
@@ -239,7 +217,3 @@ def _refuse(connected: socket.socket) -> None:
 
 def too_many() -> TooManyConnections:
     return TooManyConnections("sorry, too many clients already", hint="close connections that are not used")
-
-
-def _shutting_down() -> AdminShutdown:
-    return AdminShutdown("terminating connection due to administrator command")

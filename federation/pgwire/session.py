@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from adapters.base import CancelToken
 from adapters.errors import OperationalError, ProgrammingError, QueryCancelled
 from catalog.policies import Caller
 from federation.fetch import start_deadline
+from federation.pgwire.activity import Activity
 from federation.pgwire.notifications import Mailbox
-from federation.pgwire.reports import no_snapshot, old_rows
+from federation.pgwire.reports import no_snapshot, old_rows, warning
 from federation.pgwire.settings import ANY_AGE, Settings, milliseconds
 from federation.pgwire.style import Style
 from federation.progress import Freshness, State
@@ -30,6 +32,13 @@ SHOWN = {"warning": (State.STALE_ON_ERROR,), "error": ()}  # by client_min_messa
 MOST_PORTALS = 1_000
 ISOLATION = "transaction_isolation"
 WITH_SNAPSHOT = ("repeatable read", "serializable")
+
+
+class AdminShutdown(QueryCancelled, sqlstate="57P01", retryable=True):
+    """The server ends the connection, by itself or for another session."""
+
+    def __init__(self) -> None:
+        super().__init__("terminating connection due to administrator command")
 
 
 class TransactionFailed(ProgrammingError, sqlstate="25P02"):
@@ -74,7 +83,8 @@ class TooMany(ProgrammingError, sqlstate="54000"):
 
 @dataclass
 class Session:
-    """For the thread of the connection alone, but for `cancel`, `terminate` and what says how it is."""
+    """For the thread of the connection alone, but for `cancel`, `terminate` and what says how it is. What it calls
+    knows it by its `key`."""
 
     caller: Caller
     user: str
@@ -86,11 +96,13 @@ class Session:
     prepared: dict[str, Prepared] = field(default_factory=dict)
     portals: dict[str, Portal] = field(default_factory=dict)
     mailbox: Mailbox = field(default_factory=Mailbox)
+    activity: Activity = field(default_factory=Activity)
+    key: str = field(default_factory=secrets.token_hex)
     has_read: bool = False  # in this transaction
     _snapshots: Snapshots | None = None  # of this transaction, once it has read
     _told: set[str] = field(default_factory=set)  # what of it is said to have none
     _running: CancelToken | None = None
-    _ended: QueryCancelled | None = None
+    _ended: AdminShutdown | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # --- cancelling -------------------------------------------------------------------------------------------------
@@ -99,8 +111,7 @@ class Session:
     def running(self, token: CancelToken) -> Iterator[None]:
         """What is done here can be cancelled, and ends with its `statement_timeout`."""
         with self._lock:
-            if self._ended is not None:
-                raise self._ended
+            self.check()
             outer, self._running = self._running, token
         seconds = self.statement_timeout
         stop_clock: Callable[[], None] = start_deadline(token, seconds) if seconds else _nothing
@@ -160,11 +171,22 @@ class Session:
         """The client has gone away."""
         self._cancel(QueryCancelled("the client went away"))
 
-    def terminate(self, reason: QueryCancelled) -> None:
+    def terminate(self, reason: AdminShutdown) -> None:
         """End what runs, and whatever would begin."""
         with self._lock:
             self._ended = reason
         self._cancel(reason)
+
+    def check(self) -> None:
+        """Raises AdminShutdown when it was ended."""
+        if self._ended is not None:
+            raise self._ended
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether what runs has been ended."""
+        token = self._running
+        return token is not None and token.cancelled
 
     def _cancel(self, reason: QueryCancelled) -> None:
         with self._lock:
@@ -224,6 +246,10 @@ class Session:
         if self._snapshots is None:
             self._snapshots = engine.begin()
         return self._snapshots
+
+    def warn(self, sqlstate: str, message: str) -> None:
+        if self.settings["client_min_messages"] != "error":
+            self.tell(warning(sqlstate, message))
 
     def tell_outside(self) -> None:
         """A warning, once, for each source or table that has no snapshot and was read all the same."""

@@ -20,7 +20,6 @@ from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
 from federation.pgwire.prepared import Prepared
 from federation.pgwire.queries import Asked, Queries
-from federation.pgwire.reports import warning
 from federation.pgwire.session import Session, TransactionFailed, TransactionOpen
 from federation.pgwire.settings import SETTINGS, text_of
 from federation.pgwire.types import NUMERIC
@@ -77,7 +76,8 @@ class Statements:
 
     def portal(self, prepared: Prepared, values: Sequence[exp.Expr], formats: Sequence[int] = ()) -> Portal:
         """`values` are those of its parameters, `formats` as Bind has them."""
-        return Portal(prepared.parsed, partial(self._open, prepared, values), formats, values=values)
+        opened = partial(self._open, prepared, values)
+        return Portal(prepared.parsed, opened, formats, values=values, text=prepared.text)
 
     # --- with rows --------------------------------------------------------------------------------------------------
 
@@ -156,7 +156,9 @@ class Statements:
                 return transactions.rollback_to(session, parsed)
             case said.Declare(query=query, hold=hold):
                 inner = Prepared(query, duckdb=self._session.duckdb)
-                portal = Portal(query, partial(self._open, inner, bound), [int(parsed.binary)], held=hold)
+                portal = Portal(
+                    query, partial(self._open, inner, bound), [int(parsed.binary)], held=hold, text=query.text
+                )
                 return cursors.declare(session, parsed, portal)
             case said.Move():
                 return cursors.move(session, parsed)
@@ -180,7 +182,7 @@ class Statements:
 
     def _set(self, name: str, values: Sequence[str] | None, local: bool) -> None:
         if local and self._session.status == "I":
-            self._session.tell(warning("25P01", "SET LOCAL can only be used in transaction blocks"))
+            self._session.warn("25P01", "SET LOCAL can only be used in transaction blocks")
             return
         value = None if values is None else text_of(name, values)
         transactions.check_isolation(self._session, name.lower(), value)

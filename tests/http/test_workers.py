@@ -230,6 +230,9 @@ def test_what_only_siblings_may_ask(clients: list[httpx.Client]) -> None:
     headers = {"federation-caller": "user:ada"}
     assert clients[0].post("/internal/invalidated", json={}, headers=headers).status_code == 404
     assert clients[0].post("/internal/cancel", json={"pid": 1, "secret": ""}, headers=headers).status_code == 404
+    assert clients[0].post("/internal/backends", headers=headers).status_code == 404
+    ending = {"pid": 1, "how": "terminate"}
+    assert clients[0].post("/internal/end", json=ending, headers=headers).status_code == 404
     clients[0].post("/v1/query", json={"sql": "SELECT 'nobody'"}, headers=headers)
     queries = clients[0].get("/v1/queries").json()["queries"]
     assert {each["user"] for each in queries} == {"anonymous"}

@@ -26,10 +26,7 @@ def bind(tree: exp.Query, literals: Sequence[exp.Expr]) -> exp.Query:
     bound = tree.copy()
 
     def value(parameter: exp.Expr) -> exp.Expr:
-        number = int(parameter.name)
-        if not 1 <= number <= len(literals):
-            raise UndefinedParameter(f"there is no parameter ${number}")
-        literal = literals[number - 1].copy()
+        literal = literals[number_of(int(parameter.name), literals)].copy()
         literal.meta[BOUND] = True  # in DuckDB's words already
         return literal
 
@@ -43,6 +40,13 @@ def bind(tree: exp.Query, literals: Sequence[exp.Expr]) -> exp.Query:
         if parameter.index is None:
             parameter.replace(value(parameter))
     return bound
+
+
+def number_of(parameter: int, literals: Sequence[exp.Expr]) -> int:
+    """The place of `$1` and so on among the literals. Raises UndefinedParameter."""
+    if not 1 <= parameter <= len(literals):
+        raise UndefinedParameter(f"there is no parameter ${parameter}")
+    return parameter - 1
 
 
 def without_void(query: Query, known: Sequence[int]) -> Query:

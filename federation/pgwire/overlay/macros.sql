@@ -11,6 +11,12 @@ CREATE MACRO pg.current_role() AS getvariable('session').user;
 CREATE MACRO pg.user() AS getvariable('session').user;
 CREATE MACRO pg.version() AS getvariable('session').version;
 CREATE MACRO pg.pg_backend_pid() AS getvariable('session').pid;
+CREATE MACRO pg.pg_cancel_backend(in_pid) AS
+  end_session(getvariable('session').key, CAST(in_pid AS INTEGER), 'cancel', 0);
+CREATE MACRO pg.pg_terminate_backend(in_pid) AS
+  end_session(getvariable('session').key, CAST(in_pid AS INTEGER), 'terminate', 0),
+  (in_pid, in_timeout) AS
+  end_session(getvariable('session').key, CAST(in_pid AS INTEGER), 'terminate', CAST(in_timeout AS INTEGER));
 CREATE MACRO pg.current_schemas(in_implicit) AS CASE WHEN in_implicit AND getvariable('session').implicit
   THEN list_prepend('pg_catalog', getvariable('session').schemas) ELSE getvariable('session').schemas END;
 CREATE MACRO pg.current_schema() AS getvariable('session').schemas[1];

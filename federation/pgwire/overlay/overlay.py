@@ -17,6 +17,7 @@ from federation.pgwire.overlay.expressions import Expressions
 from federation.pgwire.overlay.rewrite import Rewriter, names_system_schema, system_relation
 from federation.pgwire.overlay.rows import OWNER_NAME, CatalogRows, Oids
 from federation.pgwire.overlay.session import SessionInfo
+from federation.pgwire.overlay.sessions import NoSessions, Sessions
 from federation.pgwire.overlay.snapshot import Snapshot, Snapshots, schema_name
 from federation.pgwire.overlay.store import MACROS, Store
 from federation.pgwire.overlay.structure import structure
@@ -40,6 +41,7 @@ class Overlay:
         snapshots: Snapshots | None = None,
         oids: Oids | None = None,
         granted: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
+        sessions: Sessions = NoSessions(),  # noqa: B008 -- has no state
     ) -> None:
         self._engine = engine
         self._snapshots = snapshots or Snapshots(engine)
@@ -47,7 +49,7 @@ class Overlay:
         self._granted = granted
         self._seen: Snapshot | None = None
         self._lock = threading.Lock()
-        self._store = Store()
+        self._store = Store(sessions)
         self._loaded = 0
         self._shown: dict[tuple[int, tuple[str, ...]], Visibility] = {}
         self._types: dict[pa.DataType, PgType] = {}

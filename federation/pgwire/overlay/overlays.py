@@ -10,6 +10,7 @@ from federation.engine import Engine
 from federation.pgwire.overlay.granted import granted
 from federation.pgwire.overlay.overlay import Overlay
 from federation.pgwire.overlay.rows import Oids
+from federation.pgwire.overlay.sessions import Sessions
 from federation.pgwire.overlay.snapshot import Snapshots
 
 KEPT = 16  # each has the rows of PostgreSQL's catalog in memory
@@ -18,8 +19,9 @@ KEPT = 16  # each has the rows of PostgreSQL's catalog in memory
 class Overlays:
     """Every method may be called from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions) -> None:
         self._engine = engine
+        self._sessions = sessions
         self._snapshots = Snapshots(engine)
         self._oids = Oids()
         self._lock = threading.Lock()
@@ -33,7 +35,11 @@ class Overlays:
             found = self._made.pop(rights.key, None)
             if found is None:
                 found = Overlay(
-                    self._engine, self._snapshots, self._oids, lambda snapshot: granted(snapshot, catalog, rights)
+                    self._engine,
+                    self._snapshots,
+                    self._oids,
+                    lambda snapshot: granted(snapshot, catalog, rights),
+                    self._sessions,
                 )
             self._made[rights.key] = found
             while len(self._made) > KEPT:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from adapters.errors import TableNotFound
+from adapters.errors import NotSupportedError, TableNotFound
 from federation.pgwire.dialect.names import output_name
 from federation.pgwire.overlay.casts import typed
 from federation.pgwire.overlay.expressions import ROW_FUNCTIONS, Expressions, call, element_kind, macro
-from federation.pgwire.overlay.lists import plain_members
+from federation.pgwire.overlay.lists import expand_members
 from federation.pgwire.overlay.scope import SYSTEM_COLUMNS, Columns, Scope, kind_of, with_kind
+from federation.pgwire.overlay.sessions import ENDING
 from federation.pgwire.overlay.structure import SCHEMAS, SystemRelation, structure
 
 _SESSION_WORDS = {"user", "current_role", "current_catalog", "current_user", "session_user", "current_schema"}
@@ -33,6 +34,18 @@ def system_relation(table: exp.Table) -> SystemRelation | None:
 
 def names_system_schema(table: exp.Table) -> bool:
     return _folded(table.args.get("db")) in SCHEMAS
+
+
+def _check_effects(select: exp.Select) -> None:
+    """DuckDB would call what ends sessions for more rows than are left. Raises NotSupportedError."""
+    if not (select.args.get("offset") or (select.args.get("limit") and select.args.get("order"))):
+        return
+    for call_ in (call_ for each in select.expressions for call_ in each.find_all(exp.Anonymous)):
+        if call_.name.lower() in ENDING:
+            raise NotSupportedError(
+                f"{call_.name} beside OFFSET, or ORDER BY and LIMIT, is not supported",
+                hint="choose the rows in a subquery in FROM",
+            )
 
 
 class Rewriter:
@@ -94,6 +107,7 @@ class Rewriter:
         self._joins(select, scope)
         for lateral in select.args.get("laterals") or ():
             self._relation(lateral, scope)
+        _check_effects(select)
         for each in list(select.expressions):
             self._visit(each, scope)
         columns = self._outputs(select, scope)
@@ -282,11 +296,8 @@ class Rewriter:
 
     def _members(self, node: exp.In, scope: Scope) -> None:
         self._visit(node.this, scope)
-        plain = plain_members(node.expressions, kind_of(node.this))
-        if plain is not None:
-            node.set("expressions", plain)
-            return
-        self._visit_rest(node, scope, {"this"})
+        if not expand_members(node, kind_of(node.this)):
+            self._visit_rest(node, scope, {"this"})
 
     def _column(self, column: exp.Column, scope: Scope) -> None:
         name, alias = column.name, column.table or None

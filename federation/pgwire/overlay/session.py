@@ -13,13 +13,14 @@ from federation.pgwire.overlay.visibility import Visibility
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
     """What `current_user`, `current_setting` and the search path of a session say. An empty `search_path` is that of
-    the catalog."""
+    the catalog. The `key` is how the session is known to `sessions.Sessions`."""
 
     user: str = "federation"
     database: str = "federation"
     search_path: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
+    key: str = ""
     server_version: str = "15.0"
 
     def as_value(self, shown: Visibility, generation: int, guest: bool) -> str:
@@ -45,6 +46,7 @@ class SessionInfo:
                     "names": _texts(list(settings)),
                     "settings": _texts(list(settings.values())),
                     "pid": exp.convert(self.pid),
+                    "key": _text(self.key),
                     "version": _text(f"PostgreSQL {self.server_version} (Federation)"),
                     "generation": exp.convert(generation),
                 }.items()

@@ -19,6 +19,7 @@ from federation.pgwire.dialect.statements import Query
 from federation.pgwire.overlay.expressions import Expressions
 from federation.pgwire.overlay.rewrite import Rewriter
 from federation.pgwire.overlay.session import SessionInfo
+from federation.pgwire.overlay.sessions import Sessions, add_functions
 from federation.pgwire.overlay.structure import SCHEMAS, SystemRelation, structure
 from federation.pgwire.overlay.visibility import Visibility
 
@@ -28,7 +29,7 @@ _STATEMENT = re.compile(r"^CREATE .*?;$", re.MULTILINE | re.DOTALL)
 MACROS = frozenset(_CREATE.findall((_HERE / "macros.sql").read_text()))
 
 #: `views.sql` shows these with what the session adds; their rows are in stored_….
-_ADDED_TO = ("pg_authid", "pg_database", "pg_settings")
+_ADDED_TO = ("pg_authid", "pg_database", "pg_settings", "pg_stat_activity")
 #: Views over the state of a PostgreSQL server, and over what is never there. They are empty.
 _STATE = re.compile(
     r"^pg_(stat_(activity|archiver|bgwriter|database|gssapi|progress|recovery|replication|slru|ssl|subscription|wal"
@@ -49,8 +50,9 @@ _QUICKER = {
 class Store:
     """Thread-safe. `load` replaces the rows of all dynamic tables at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self.duck = Duck(memory_limit="1GB", threads=1, spill=False)
+        add_functions(self.duck, sessions)
         self._lock = threading.Lock()
         self._views: set[str] = set()
         self.arrow = lru_cache(256)(lambda type_: self.duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)

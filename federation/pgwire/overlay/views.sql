@@ -36,3 +36,14 @@ SELECT n_.name, getvariable('session').settings[n_.place] AS setting, 'Federatio
 FROM (SELECT unnest(getvariable('session').names) AS name,
   generate_subscripts(getvariable('session').names, 1) AS place) n_
 WHERE n_.name NOT IN (SELECT lower(name) FROM pg.stored_pg_settings);
+
+-- Those that may not be seen closely have no times.
+CREATE VIEW pg.pg_stat_activity AS
+SELECT * FROM pg.stored_pg_stat_activity
+UNION ALL BY NAME
+SELECT s_.* REPLACE (make_timestamptz(s_.backend_start) AS backend_start, make_timestamptz(s_.xact_start) AS xact_start,
+    make_timestamptz(s_.query_start) AS query_start, make_timestamptz(s_.state_change) AS state_change),
+  d_.oid AS datid, u_.oid AS usesysid, CASE WHEN s_.backend_start IS NOT NULL THEN 'client backend' END AS backend_type
+FROM (SELECT unnest(sessions_shown_to(getvariable('session').key), max_depth := 2)) s_
+LEFT JOIN pg.pg_database d_ ON d_.datname = s_.datname
+LEFT JOIN pg.pg_authid u_ ON u_.rolname = s_.usename;
