@@ -142,7 +142,15 @@ class _Shelf:
     def look(self, key: bytes) -> _Numbers | None:
         """None as well when the file does not answer at once; then nobody waits until it has answered something."""
         answer: Future[_Numbers | None] = Future()
-        if self._ask(lambda index: answer.set_result(_unpacked(index.get(key)))):
+
+        def find(index: Index) -> None:
+            found: object = None
+            try:
+                found = index.get(key)
+            finally:
+                answer.set_result(_unpacked(found))
+
+        if self._ask(find):
             try:
                 return answer.result(self._patience)
             except StillWaiting:

@@ -86,7 +86,8 @@ def run_sql(uri: str, script: str) -> str:
 def start_postgres(kept: Path | None = None, more: Mapping[str, str] | None = None) -> Server:
     """PostgreSQL in en_US.UTF-8, where the C locale would hide collation bugs, with a session zone that is not UTC.
 
-    `kept` is a folder whose databases outlive the server; `more` are settings of the server.
+    `kept` is a folder whose databases outlive the server; `more` are settings of the server. Without
+    `kept` nothing is vacuumed or analyzed behind a test's back: plans would change, and that is a session as well.
     """
     binaries = _postgres_binaries()
     folder = _private_folder("postgres")
@@ -111,6 +112,7 @@ def start_postgres(kept: Path | None = None, more: Mapping[str, str] | None = No
         "max_connections": "100",
         "timezone": "America/New_York",
         "max_parallel_workers_per_gather": "0",
+        "autovacuum": "on" if kept else "off",
         **(more or {}),
     }
     command = [*owner, f"{binaries}/postgres", "-D", f"{home}/data"]

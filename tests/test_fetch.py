@@ -18,6 +18,7 @@ from adapters.errors import (
     SourceUnavailable,
 )
 from federation.fetch import QUEUE_BYTES, SMALL_ROWS, Fetcher, start_deadline
+from tests.waiting import eventually
 
 SCHEMA = pa.schema({"i": pa.int64()})
 Make = Callable[[CancelToken], Iterator[pa.RecordBatch]]
@@ -165,11 +166,9 @@ def test_the_queue_is_bounded_by_bytes():
 
     fetcher = fetch(Scripted(make))
     fetcher.start()
-    before = -1
-    while made != before:  # until the producer stands still
-        before = made
-        time.sleep(0.1)
-    assert 2 <= made <= limit
+    eventually(lambda: made >= limit - 1)  # until the queue is full
+    time.sleep(0.1)
+    assert made <= limit
     assert fetcher.reader().read_all().num_rows == 10 * limit * 100_000
     fetcher.close()
 
@@ -391,6 +390,8 @@ def test_duckdb_reads_two_fragments_and_gets_the_original_failure():
         tables = {"good": good.reader(), "more": more.reader()}
         answer = duck.run(duck.cursor(), "SELECT count(*) AS n FROM good JOIN more USING (i)", tables, token)
         assert answer.read_all().to_pylist() == [{"n": 500}]
+        good.close()
+        more.close()
 
         token = CancelToken()
         good = fetch(Scripted(listed(rows(*range(1000)))), token)

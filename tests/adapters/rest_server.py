@@ -70,7 +70,7 @@ class RestServer:
         self.every: tuple[int, str] | None = None
         self.api_key: tuple[str, str] | None = None  # a query parameter and its value, instead of the token
         self.raw: dict[str, bytes] = {}
-        self.validator = ""  # "etag", or when all was changed last, as an HTTP date
+        self.validator = ""  # "etag", or when all was changed last, as an HTTP date, or "now": always just now
         self.unchanged: list[str] = []  # what was answered by 304
         self.hanging = threading.Event()
         self._release = threading.Event()
@@ -237,7 +237,8 @@ def _handler(server: RestServer) -> type[BaseHTTPRequestHandler]:
         def _validated(self, body: bytes, headers: dict[str, str]) -> None:
             name, asked, value = "ETag", "If-None-Match", f'W/"{hashlib.sha256(body).hexdigest()}"'
             if server.validator != "etag":
-                name, asked, value = "Last-Modified", "If-Modified-Since", server.validator
+                changed = http_date(0) if server.validator == "now" else server.validator
+                name, asked, value = "Last-Modified", "If-Modified-Since", changed
             if server.validator and self.headers[asked] == value:
                 server.unchanged.append(unquote_plus(self.path))
                 self._send(304, b"", {name: value})

@@ -325,5 +325,5 @@ def test_a_cancel_ends_the_wait_before_a_retry(server: RestServer) -> None:
 def test_a_source_that_is_too_slow(server: RestServer) -> None:
     server.faults.append("hang")
     with pytest.raises(SourceUnavailable, match="no answer within"):
-        ids(declared(server, KINDS["cursor"], timeout="100ms"))
+        ids(declared(server, KINDS["cursor"], timeout="1s"))
     assert len(server.journal) == 1

@@ -221,7 +221,7 @@ def test_a_cancel_ends_a_statement_that_is_silent(
         cancel.cancel(cause)
         assert reading.exception(SECONDS) is cause
     assert workers(path) == before
-    assert not any(thread.name.startswith("sqlite") for thread in threading.enumerate())
+    eventually(lambda: not any(thread.name.startswith("sqlite") for thread in threading.enumerate()))
     assert len(read(adapter, "numbers", "n")) > 0
     adapter.close()
     assert not workers(path)

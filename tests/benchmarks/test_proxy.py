@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -97,12 +98,14 @@ def test_a_round_trip_takes_its_time_and_the_first_one_that_of_the_handshake(tar
         start = time.monotonic()
         with connected(link) as connection:
             fetch(connection, 1)
-            first = time.monotonic()
-            fetch(connection, 1)
-            second = time.monotonic()
-    assert first - start >= 0.2
-    assert second - first >= 0.1
-    assert (second - first) < (first - start)
+            moments = [time.monotonic()]
+            for _ in range(5):
+                fetch(connection, 1)
+                moments.append(time.monotonic())
+    first, others = moments[0] - start, [after - before for before, after in pairwise(moments)]
+    assert first >= 0.2
+    assert min(others) >= 0.1
+    assert min(others) < first  # one of them was not held up by anything else
 
 
 def test_the_rate_holds_and_latency_is_paid_once(target: str) -> None:

@@ -14,11 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from cache import learned as module
 from cache.index import open_index
 from cache.learned import Learned, Link, Observed
+from tests.waiting import SECONDS
 
 MB = 1 << 20
 Opener = Callable[..., Learned]
+
+
+def be_patient(patch: pytest.MonkeyPatch) -> None:
+    """A query waits for the file for a moment only; here that may take what it takes."""
+    for name in ("_FIRST_LOOK_SECONDS", "_LOOK_SECONDS", "_LOCK_SECONDS", "_CLOSE_SECONDS"):
+        patch.setattr(module, name, SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture
@@ -97,10 +110,13 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, opened: Opener, caplog: py
     assert len(caplog.records) == 1
 
 
-def test_a_locked_file_holds_nobody_up(folder: Path, opened: Opener, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_locked_file_holds_nobody_up(
+    folder: Path, opened: Opener, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = opened()
     read(before, "before", 5)
     before.close()
+    monkeypatch.undo()
     holder = sqlite3.connect(folder / "cache.db", isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
@@ -116,6 +132,7 @@ def test_a_locked_file_holds_nobody_up(folder: Path, opened: Opener, caplog: pyt
     assert time.monotonic() - begun < 40
     holder.rollback()
     holder.close()
+    be_patient(monkeypatch)
     assert opened().fragment("pg", "before") == Observed(5, 100_000, 0.01)
     assert len(caplog.records) <= 1
 
@@ -288,9 +305,8 @@ def test_it_is_bounded(folder: Path, opened: Opener) -> None:
     learned = opened(most_bytes=200_000)
     for number in range(3000):
         read(learned, f"shape {number}", number)
-        if number % 100 == 0:  # the file takes only so much at once
+        if number % 100 == 0:  # the file takes only so much at once: what is asked for comes after that
             learned.fragment("pg", "unknown")
-            time.sleep(0.1)
     learned.close()
     assert sum(path.stat().st_size for path in folder.iterdir() if path.suffix == ".db") < 300_000
     again = opened(most_bytes=200_000)
@@ -318,6 +334,7 @@ def test_many_threads(opened: Opener) -> None:
 
 
 def _other_process(folder: Path, number: int) -> None:
+    be_patient(pytest.MonkeyPatch())
     learned = Learned(folder)
     for turn in range(50):
         learned.record(f"source {number}", f"shape {turn}", turn, 100_000, 1, 0.001, 0.01)

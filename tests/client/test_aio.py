@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,6 +13,7 @@ import federation
 import federation.aio
 from federation.aio import AsyncConnection
 from tests.http.running import ROWS, Running
+from tests.waiting import eventually
 
 ENDLESS = "SELECT count(*) FROM range(100000000000) AS a(x), range(100000000000) AS b(y) WHERE x * 3 = y + 1"
 LONG = "SELECT x FROM range(100000000000) AS r(x)"
@@ -137,21 +137,23 @@ def test_a_cancelled_task_ends_its_statement(target: str) -> None:
 
 
 def test_a_cancelled_task_frees_the_query_at_the_server(server: Running) -> None:
+    def info(query_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = server.client.get(f"/v1/queries/{query_id}").json()
+        return found
+
     async def work(connection: AsyncConnection) -> str:
         cursor = connection.cursor()
         executing = asyncio.create_task(cursor.execute(ENDLESS))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0)
         query_id: str = cursor._statement._exchange.query_id  # type: ignore[union-attr]
+        await asyncio.to_thread(eventually, lambda: info(query_id).get("state") == "running")
         executing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await executing
         return query_id
 
     query_id = run(server.url, work)
-    deadline = time.monotonic() + 10
-    while server.client.get(f"/v1/queries/{query_id}").json()["ended"] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: info(query_id)["ended"] is not None)
 
 
 def test_nothing_works_after_close(target: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,7 +17,8 @@ import federation.aio
 from federation.client.errors import CertificateRefused, NotAFederationServer, ServerUnavailable
 from federation.http.errors import NotAuthenticated
 from tests.client.impostor import ARROW, Answer, aborting, answering, arrow_stream, impostor
-from tests.http.running import Running, free_port, run, start_server, wait_for, write_sample
+from tests.http.running import Running, free_port, run, start_server, write_sample
+from tests.waiting import eventually
 
 PROBLEM = "application/problem+json"
 LATE = "SELECT n FROM lite.late"
@@ -210,7 +210,7 @@ def test_connections_are_used_again_unless_the_server_has_ended_them() -> None:
         for _ in range(2):
             assert len(connection.execute("SELECT 1").fetchall()) == 5
         ((_, idle),) = connection.backend.connections._idle  # type: ignore[attr-defined]
-        wait_for(lambda: not idle.is_open())
+        eventually(lambda: not idle.is_open())
         assert len(connection.execute("SELECT 1").fetchall()) == 5
     assert seen[0] == seen[1] != seen[2]
 
@@ -348,10 +348,7 @@ def test_a_closed_cursor_frees_its_query(server: Running) -> None:
         cursor = connection.execute("SELECT x FROM range(100000000000) AS r(x)")
         query_id = cursor._statement._exchange.query_id  # type: ignore[union-attr]
         cursor.close()
-        deadline = time.monotonic() + 10
-        while server.client.get(f"/v1/queries/{query_id}").json()["ended"] is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually(lambda: server.client.get(f"/v1/queries/{query_id}").json()["ended"] is not None)
 
 
 def test_many_threads_share_a_connection_while_others_are_cancelled(server: Running) -> None:

@@ -16,12 +16,14 @@ from tests.faults.world import (
     REST,
     catalog_of,
     engine_over,
+    fetching,
     fill_parquet,
     fill_sqlite,
     rest_server,
     source,
 )
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,12 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rest() -> Iterator[RestServer]:
     with rest_server() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_fetched() -> None:
+    """Any more, by tests from elsewhere."""
+    eventually(lambda: not fetching())
 
 
 @pytest.fixture(params=["pg", "my"])

@@ -134,9 +134,10 @@ def test_a_table_in_parts_is_read_at_one_moment(postgres_server: Server, tmp_pat
         "ANALYZE account",
     )
     stop = threading.Event()
+    moves = 0
 
-    def move() -> int:
-        moves = 0
+    def move() -> None:
+        nonlocal moves
         while not stop.is_set():
             run_sql(
                 uri,
@@ -144,12 +145,13 @@ def test_a_table_in_parts_is_read_at_one_moment(postgres_server: Server, tmp_pat
                 f" WHERE id % 10 = {moves % 10}",
             )
             moves += 1
-        return moves
 
     with engine_over(tmp_path, source("pg", "postgres", uri=uri)) as engine, ThreadPoolExecutor(1) as pool:
         moving = pool.submit(move)
         try:
-            for _ in range(8):
+            reads = 0
+            while reads < 8 or (moves < 2 and not moving.done()):
+                reads += 1
                 with engine.query("SELECT id, amount FROM pg.account") as result:
                     table = result.read_all()
                 assert table.num_rows == accounts
@@ -157,6 +159,6 @@ def test_a_table_in_parts_is_read_at_one_moment(postgres_server: Server, tmp_pat
                 assert sum(table["amount"].to_pylist()) == 100 * accounts
         finally:
             stop.set()
-        assert moving.result() > 1
+        moving.result()
         plan = engine.explain("SELECT id, amount FROM pg.account").to_json()
     assert len(plan["fragments"][0]["requests"]) > 1, "it was read as one"

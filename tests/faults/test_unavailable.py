@@ -103,10 +103,12 @@ def test_a_query_whose_source_hangs_at_reading_is_cancelled_at_once(beside: Engi
 
 def test_the_timeout_of_a_query_ends_the_wait_for_a_source_that_hangs(beside: Engine, proxy: Proxy) -> None:
     assert rows_of(beside, COUNT) == [(ROWS,)]
-    with beside.query("SELECT id, pad FROM far.numbers", timeout=0.5) as result:
+    with (
+        pytest.raises(QueryCancelled, match="longer than"),
+        beside.query("SELECT id, pad FROM far.numbers", timeout=0.5) as result,
+    ):
         proxy.silence()
-        with pytest.raises(QueryCancelled, match="longer than"):
-            result.read_all()
+        result.read_all()
 
 
 def test_a_web_api_that_is_down(embedded: Path, tmp_path: Path) -> None:

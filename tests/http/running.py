@@ -108,6 +108,14 @@ def free_port() -> int:
     return port
 
 
+def can_connect(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @contextmanager
 def start_server(folder: Path, *options: str, scheme: str = "http", state: Path | None = None) -> Iterator[Running]:
     """`federation serve` over the catalog of a folder, ready to answer; its log is server.log there."""
@@ -145,12 +153,3 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def wait_for(true: Any, seconds: float = 10.0) -> float:
-    """Until `true()` is; the seconds that it took."""
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() < start + seconds, "it did not come true"
-        time.sleep(0.02)
-    return time.monotonic() - start

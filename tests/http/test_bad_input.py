@@ -86,7 +86,7 @@ def test_a_wrong_statement(
     assert document["sqlstate"] == sqlstate
     assert document.get("position") == position
     assert document["retryable"] is False
-    assert document["query_id"] == server.client.get("/v1/queries").json()["queries"][0]["query_id"]
+    assert server.client.get(f"/v1/queries/{document['query_id']}").json()["sql"] == sql
 
 
 def test_values_that_cannot_be_computed_with(server: Running) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.http.load import descriptors, late, memory, run_load, waited
-from tests.http.running import start_server, wait_for, write_sample
+from tests.http.running import start_server, write_sample
+from tests.waiting import eventually
 
 LATE = 0.1  # seconds that the event loop is never held up
 
@@ -24,16 +25,16 @@ def test_load(tmp_path: Path, clients: int, seconds: float, options: tuple[str, 
     write_sample(tmp_path)
     with start_server(tmp_path, *options) as server:
         asyncio.run(run_load(server, clients, 2.0))
-        wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
+        eventually(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         before = memory(server), descriptors(server)
         late_before, _ = late(server, LATE)
         waited_before = waited(server)
         load = asyncio.run(run_load(server, clients, seconds))
-        wait_for(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
+        eventually(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"] == [])
         assert load.errors == []
         assert load.large > 0
         assert load.left > 0
-        wait_for(lambda: descriptors(server) <= before[1] + 5)
+        eventually(lambda: descriptors(server) <= before[1] + 5)
         assert memory(server) < before[0] + (300 << 20)
         late_after, looked = late(server, LATE)
         # On a machine that is busy with other things, whoever wants a processor is late as well.

@@ -17,7 +17,8 @@ import pytest
 
 from federation.http.errors import ResultTooLarge
 from federation.http.results import Results
-from tests.http.running import ROWS, Running, run, start_server, wait_for, write_sample
+from tests.http.running import ROWS, Running, run, start_server, write_sample
+from tests.waiting import SECONDS, eventually
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 SLOW = "SELECT count(*) FROM range(100000000) a(i), range(100000) b(j) WHERE a.i * b.j % 7 = 3"
@@ -37,7 +38,7 @@ def state(server: Running, statement_id: str) -> dict[str, Any]:
 
 
 def ended(server: Running, statement_id: str) -> dict[str, Any]:
-    wait_for(lambda: state(server, statement_id)["ended"] is not None, 60)
+    eventually(lambda: state(server, statement_id)["ended"] is not None)
     return state(server, statement_id)
 
 
@@ -83,7 +84,7 @@ def test_a_statement_that_fails_late_has_no_result(server: Running) -> None:
 
 def test_cancel_and_delete(server: Running) -> None:
     statement_id = create(server, SLOW)["statement_id"]
-    wait_for(lambda: state(server, statement_id)["state"] == "running")
+    eventually(lambda: state(server, statement_id)["state"] == "running")
     answer = server.client.get(f"/v1/statements/{statement_id}/result")
     assert answer.status_code == 409
     assert "retry-after" in answer.headers
@@ -95,7 +96,7 @@ def test_cancel_and_delete(server: Running) -> None:
 
 def test_it_is_among_the_queries(server: Running) -> None:
     statement_id = create(server, SLOW)["statement_id"]
-    wait_for(lambda: state(server, statement_id)["state"] == "running")
+    eventually(lambda: state(server, statement_id)["state"] == "running")
     running = server.client.get("/v1/queries", params={"state": "running"}).json()["queries"]
     assert statement_id in [each["query_id"] for each in running]
     assert server.client.delete(f"/v1/queries/{statement_id}").status_code == 204
@@ -144,7 +145,7 @@ def test_statements_survive_a_crash(own: Path) -> None:
     with start_server(own) as server:
         finished = ended(server, create(server, "SELECT id FROM f.numbers ORDER BY id")["statement_id"])
         running = create(server, SLOW)["statement_id"]
-        wait_for(lambda: state(server, running)["state"] == "running")
+        eventually(lambda: state(server, running)["state"] == "running")
         server.signal(signal.SIGKILL)
         server.process.wait()
     (own / "state" / "results" / "left.partial").write_bytes(b"half")
@@ -163,17 +164,17 @@ def test_statements_survive_a_crash(own: Path) -> None:
 def test_statements_of_a_server_that_is_ended(own: Path) -> None:
     with start_server(own, "--drain", "200ms") as server:
         running = create(server, SLOW)["statement_id"]
-        wait_for(lambda: state(server, running)["state"] == "running")
+        eventually(lambda: state(server, running)["state"] == "running")
         server.signal(signal.SIGTERM)
-        assert server.process.wait(20) == -signal.SIGTERM
+        assert server.process.wait(SECONDS) == -signal.SIGTERM
     with start_server(own) as server:
         assert state(server, running)["state"] == "interrupted"
 
 
 def test_results_expire(own: Path) -> None:
     with start_server(own, "--result-ttl", "1s") as server:
-        done = ended(server, create(server, "SELECT 1")["statement_id"])
-        wait_for(lambda: server.client.get(f"/v1/statements/{done['statement_id']}").status_code == 404, 20)
+        made = create(server, "SELECT 1")
+        eventually(lambda: server.client.get(f"/v1/statements/{made['statement_id']}").status_code == 404)
         assert not list((own / "state" / "results").iterdir())
 
 
@@ -232,7 +233,7 @@ def test_a_callback_is_signed_and_tried_again(tmp_path: Path, hook: Hook) -> Non
     write_sample(tmp_path, f'\n[callbacks]\nhosts = ["{hook.host}"]\nsecret = "{SECRET}"\n')
     with start_server(tmp_path) as server:
         made = create(server, "SELECT 1", callback=f"http://{hook.host}/done")
-        wait_for(lambda: len(hook.calls) == 3, 20)
+        eventually(lambda: len(hook.calls) == 3)
         assert ended(server, made["statement_id"])["state"] == "finished"
     for headers, body in hook.calls:
         assert json.loads(body)["statement_id"] == headers["webhook-id"] == made["statement_id"]
@@ -246,12 +247,12 @@ def test_a_callback_is_owed_after_a_crash(tmp_path: Path, hook: Hook) -> None:
     write_sample(tmp_path, f'\n[callbacks]\nhosts = ["{hook.host}"]\nsecret = "{SECRET}"\n')
     with start_server(tmp_path) as server:
         made = create(server, SLOW, callback=f"http://{hook.host}/done")
-        wait_for(lambda: state(server, made["statement_id"])["state"] == "running")
+        eventually(lambda: state(server, made["statement_id"])["state"] == "running")
         server.signal(signal.SIGKILL)
         server.process.wait()
     assert hook.calls == []
     with start_server(tmp_path):
-        wait_for(lambda: len(hook.calls) == 3, 20)
+        eventually(lambda: len(hook.calls) == 3)
     assert json.loads(hook.calls[0][1])["type"] == "statement.interrupted"
 
 

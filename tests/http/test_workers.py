@@ -21,14 +21,14 @@ import pyarrow as pa
 import pytest
 
 from federation.http.state import SCHEMA, State
-from tests.http.running import ROWS, Running, free_port, run, start_server, wait_for, write_sample
+from tests.http.running import ROWS, Running, can_connect, free_port, run, start_server, write_sample
 from tests.pgwire.raw import Raw, errors, query
 from tests.pgwire.running import Postgres, start_face
+from tests.waiting import SECONDS, eventually
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 SLOW = "SELECT count(*) FROM range(100000000) a(i), range(100000) b(j) WHERE a.i * b.j % 7 = 3"
 LONG = "SELECT padding FROM lite.late LIMIT 499999"
-SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_connections_are_shared_out_evenly(face: Postgres) -> None:
 def test_a_query_of_another_worker(clients: list[httpx.Client]) -> None:
     own, other = clients
     thread, answers = in_thread(own, SLOW, "of-worker-0")
-    wait_for(lambda: other.get("/v1/queries/of-worker-0").json().get("state") == "running", SECONDS)
+    eventually(lambda: other.get("/v1/queries/of-worker-0").json().get("state") == "running")
     listed = other.get("/v1/queries", params={"state": "running"}).json()
     assert [each["query_id"] for each in listed["queries"]] == ["of-worker-0"]
     assert listed["silent_workers"] == []
@@ -141,7 +141,7 @@ def test_a_query_of_another_worker(clients: list[httpx.Client]) -> None:
 def test_a_query_is_cancelled_by_another_worker(clients: list[httpx.Client]) -> None:
     other, own = clients
     thread, answers = in_thread(own, SLOW, "of-worker-1")
-    wait_for(lambda: other.delete("/v1/queries/of-worker-1").status_code == 204, SECONDS)
+    eventually(lambda: other.delete("/v1/queries/of-worker-1").status_code == 204)
     thread.join(SECONDS)
     assert answers[0].json()["sqlstate"] == "57014"
 
@@ -171,7 +171,7 @@ def test_statements_of_another_worker(clients: list[httpx.Client]) -> None:
     conflict = other.post("/v1/statements", json={"sql": "SELECT 1"}, headers={"Idempotency-Key": "k"})
     assert conflict.status_code == 422
     path = f"/v1/statements/{made[0]['statement_id']}"
-    wait_for(lambda: other.get(path).json()["state"] == "finished", SECONDS)
+    eventually(lambda: other.get(path).json()["state"] == "finished")
     for each in clients:
         assert pa.ipc.open_stream(each.get(f"{path}/result", headers=ARROW).content).read_all().num_rows == ROWS
     assert other.delete(path).status_code == 204
@@ -199,11 +199,11 @@ def test_a_statement_is_cancelled_by_another_worker(clients: list[httpx.Client])
     own, other = clients
     sql = "SELECT a.padding FROM lite.late a, range(1000)"
     path = own.post("/v1/statements", json={"sql": sql}).headers["location"]
-    wait_for(lambda: other.get(path).json()["sources"], SECONDS)  # its progress
+    eventually(lambda: other.get(path).json()["sources"])  # its progress
     listed = other.get("/v1/statements").json()["statements"]
     assert next(each for each in listed if each["sql"] == sql)["sources"][0]["source"] == "lite"
     assert other.delete(path).status_code == 204
-    wait_for(lambda: other.get(path).json()["state"] == "cancelled", SECONDS)
+    eventually(lambda: other.get(path).json()["state"] == "cancelled")
 
 
 def test_a_catalog_is_read_again_by_all(face: Postgres, clients: list[httpx.Client]) -> None:
@@ -223,7 +223,7 @@ def test_a_catalog_is_read_again_by_all(face: Postgres, clients: list[httpx.Clie
     finally:
         path.write_text(good)
     face.http.signal(signal.SIGHUP)
-    wait_for(lambda: asked("f.small") == [200, 200], SECONDS)
+    eventually(lambda: asked("f.small") == [200, 200])
 
 
 def test_what_only_siblings_may_ask(clients: list[httpx.Client]) -> None:
@@ -254,7 +254,7 @@ def test_a_session_of_another_worker_is_cancelled(face: Postgres) -> None:
         for session in sessions.values():  # one of them is not the one of whoever takes the request
             session.send(query("SET dialect = 'duckdb'"), query(SLOW))
             session.until()
-            wait_for(lambda: running(face), SECONDS)
+            eventually(lambda: running(face))
             with Raw(face.port) as other:
                 other.send(struct.pack("!II", 16, 80877102) + session.key[:4] + b"\0\0\0\0")
                 assert other.rest() == []
@@ -271,7 +271,7 @@ def test_psql_is_interrupted(face: Postgres) -> None:
         with subprocess.Popen(
             ["psql", "-X", face.uri, "-c", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
-            wait_for(lambda: running(face), SECONDS)
+            eventually(lambda: running(face))
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=30)
         assert "canceling statement due to user request" in said
@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_and_the_parent(tmp_path: Path) -> None:
         pids = workers(server)
         with one_for_each(server) as (doomed, other):
             path = doomed.post("/v1/statements", json={"sql": SLOW}).headers["location"]
-            wait_for(lambda: other.get(path).json()["state"] == "running", SECONDS)
+            eventually(lambda: other.get(path).json()["state"] == "running")
             body, csv = {"sql": LONG}, {"Accept": "text/csv"}
             with (
                 doomed.stream("POST", "/v1/query", json=body, headers=csv) as broken,
@@ -315,9 +315,9 @@ def test_a_worker_that_is_killed_and_the_parent(tmp_path: Path) -> None:
                     for _ in rest:
                         pass
                 assert sum(1 for _ in lines) == 499_999
-            wait_for(lambda: other.get(path).json()["state"] == "interrupted", SECONDS)
+            eventually(lambda: other.get(path).json()["state"] == "interrupted")
             assert other.get(path).json()["error"]["sqlstate"] == "57P01"
-            wait_for(lambda: other.get("/v1/queries").json()["silent_workers"] == [], 60)
+            eventually(lambda: other.get("/v1/queries").json()["silent_workers"] == [])
         after = workers(server)
         assert pids[1] in after
         assert len(after) == 2
@@ -329,7 +329,7 @@ def test_a_worker_that_is_killed_and_the_parent(tmp_path: Path) -> None:
             server.process.kill()
             server.process.wait()
             os.kill(after[-1], signal.SIGCONT)
-        wait_for(lambda: not any(alive(each) for each in after), SECONDS)
+        eventually(lambda: not any(alive(each) for each in after))
         for port in (server.port, face.port):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
@@ -346,17 +346,9 @@ def test_a_drain_of_all_workers(tmp_path: Path) -> None:
             for each in lines:
                 next(each)
             server.signal(signal.SIGTERM)
-            wait_for(lambda: not can_connect(server.port))
+            eventually(lambda: not can_connect(server.port))
             assert [sum(1 for _ in each) for each in lines] == [499_999, 499_999]
-        assert server.process.wait(30) == -signal.SIGTERM
-
-
-def can_connect(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True
+        assert server.process.wait(SECONDS) == -signal.SIGTERM
 
 
 def test_what_keeps_it_from_starting(tmp_path: Path, face: Postgres) -> None:

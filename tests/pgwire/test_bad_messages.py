@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import pytest
 
-from tests.http.running import wait_for
 from tests.pgwire import raw
 from tests.pgwire.raw import (
     SYNC,
@@ -27,6 +26,7 @@ from tests.pgwire.raw import (
     text,
 )
 from tests.pgwire.running import Postgres
+from tests.waiting import eventually
 
 SEED = 7
 FUZZED = 400
@@ -90,7 +90,7 @@ def test_a_connection_that_says_nothing_leaves_nothing(face: Postgres) -> None:
     for sent in (b"", b"\0", b"\0\0\0", raw.SSL_REQUEST[:5], startup(user="x")[:-1]):
         with Raw(face.port) as client:
             client.send(sent)
-    wait_for(lambda: face.threads() <= threads + 2)
+    eventually(lambda: face.threads() <= threads + 2)
     answers(face)
 
 
@@ -309,6 +309,6 @@ def test_anything_at_all(face: Postgres) -> None:
         if number == FUZZED // 2:  # by now every pool of threads has been used
             threads, files = face.threads(), face.files()
     answers(face)
-    wait_for(lambda: face.threads() <= threads + 3)
-    wait_for(lambda: face.files() <= files + 3)
+    eventually(lambda: face.threads() <= threads + 3)
+    eventually(lambda: face.files() <= files + 3)
     assert "Traceback" not in face.log()

@@ -12,10 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.http.running import ROWS, run, wait_for, write_sample
+from tests.http.running import ROWS, run, write_sample
 from tests.pgwire.raw import Raw, errors, kinds, query, rows, startup
 from tests.pgwire.running import PASSWORD, Postgres, start_face
 from tests.servers import Server
+from tests.waiting import eventually
 
 SLOW = "SELECT count(*) FROM f.numbers a, f.numbers b, f.numbers c WHERE a.x + b.x < c.x"
 LARGE = "SELECT *, name, name, name FROM f.numbers"  # more than the buffers of sockets hold
@@ -37,13 +38,13 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_query_is_cancelled(face: Postgres) -> None:
     with psycopg.connect(face.uri, autocommit=True) as connection:
-        stopper = threading.Thread(target=lambda: (wait_for(lambda: running(face)), connection.cancel_safe()))
+        stopper = threading.Thread(target=lambda: (eventually(lambda: running(face)), connection.cancel_safe()))
         stopper.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute(SLOW)
         stopper.join()
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    wait_for(lambda: not running(face))
+    eventually(lambda: not running(face))
 
 
 def test_a_query_is_cancelled_over_tls(guarded: Postgres) -> None:
@@ -63,13 +64,13 @@ def test_a_query_is_cancelled_over_tls(guarded: Postgres) -> None:
                 connection.execute(SLOW)
             done.set()
             stopper.join()
-        wait_for(lambda: connection.execute("SELECT 1").fetchone() == (1,))
+        eventually(lambda: connection.execute("SELECT 1").fetchone() == (1,))
 
 
 def test_the_secret_of_another_cancels_nothing(face: Postgres) -> None:
     with Raw(face.port) as client:
         client.log_in().send(query(SLOW))
-        wait_for(lambda: running(face))
+        eventually(lambda: running(face))
         pid = client.key[:4]
         for secret in (b"\0\0\0\0", b"", client.key[4:7], bytes(64)):
             with Raw(face.port) as other:
@@ -86,7 +87,7 @@ def test_psql_is_interrupted(face: Postgres) -> None:
     with subprocess.Popen(
         ["psql", "-X", face.uri, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for(lambda: running(face))
+        eventually(lambda: running(face))
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert "canceling statement due to user request" in said
@@ -101,17 +102,17 @@ def test_cancelling_reaches_the_source(postgres_server: Server, tmp_path: Path) 
     with start_face(tmp_path) as face, Raw(face.port) as client:
         client.log_in().ask(query("SET dialect = 'duckdb'"))
         client.send(query(slow))
-        wait_for(lambda: postgres_server.run(busy).strip() != "0")
+        eventually(lambda: postgres_server.run(busy).strip() != "0")
         with Raw(face.port) as other:
             other.send(struct.pack("!II", 16, 80877102) + client.key)
         assert errors(client.until()) == ["57014"]
-        wait_for(lambda: postgres_server.run(busy).strip() == "0")
+        eventually(lambda: postgres_server.run(busy).strip() == "0")
 
 
 def test_the_list_of_queries_has_them(face: Postgres) -> None:
     with Raw(face.port) as client:
         client.log_in().send(query(SLOW))
-        wait_for(lambda: running(face))
+        eventually(lambda: running(face))
         (listed,) = running(face)
         assert listed["user"] == "anonymous"
         assert face.http.client.delete(f"/v1/queries/{listed['query_id']}").status_code == 204
@@ -125,9 +126,9 @@ def test_a_client_that_leaves_ends_its_query(face: Postgres) -> None:
     for leave in (lambda client: client.socket.close(), lambda client: client.socket.shutdown(socket.SHUT_RDWR)):
         with Raw(face.port) as client:
             client.log_in().send(query(SLOW))
-            wait_for(lambda: running(face))
+            eventually(lambda: running(face))
             leave(client)
-            wait_for(lambda: not running(face))
+            eventually(lambda: not running(face))
 
 
 def test_a_client_that_leaves_in_the_middle_of_rows(face: Postgres) -> None:
@@ -136,8 +137,8 @@ def test_a_client_that_leaves_in_the_middle_of_rows(face: Postgres) -> None:
         with Raw(face.port) as client:
             client.log_in().send(query("SELECT a.id FROM f.numbers a, f.numbers b"))
             assert client.read() is not None
-    wait_for(lambda: face.threads() <= threads + 20)
-    assert not running(face, "SELECT a.id FROM f.numbers a, f.numbers b") or wait_for(
+    eventually(lambda: face.threads() <= threads + 20)
+    assert not running(face, "SELECT a.id FROM f.numbers a, f.numbers b") or eventually(
         lambda: not running(face, "SELECT a.id FROM f.numbers a, f.numbers b")
     )
 
@@ -161,13 +162,13 @@ def test_the_number_of_connections_is_limited(own: Path) -> None:
             refused.send(startup(user="x"))
             assert errors(refused.rest()) == ["53300"]
         clients[0].send(query(SLOW))
-        wait_for(lambda: running(face))
+        eventually(lambda: running(face))
         with Raw(face.port) as canceller:  # there is room for that
             canceller.send(struct.pack("!II", 16, 80877102) + clients[0].key)
         assert errors(clients[0].until()) == ["57014"]
         clients[1].send(b"X\0\0\0\4")
         assert clients[1].rest() == []
-        wait_for(lambda: Raw(face.port).log_in().ask(query("SELECT 1")))
+        eventually(lambda: Raw(face.port).log_in().ask(query("SELECT 1")))
         for client in clients:
             client.socket.close()
 
@@ -176,7 +177,7 @@ def test_a_flood_of_connections(own: Path) -> None:
     with start_face(own, "--max-connections", "5") as face:
         threads = face.threads()
         flood = [socket.create_connection(("127.0.0.1", face.port), timeout=10) for _ in range(200)]
-        wait_for(lambda: face.threads() <= threads + 110)
+        eventually(lambda: face.threads() <= threads + 110)
         for each in flood:
             each.close()
 
@@ -185,8 +186,8 @@ def test_a_flood_of_connections(own: Path) -> None:
                 client.send(startup(user="x"))
                 return "Z" in kinds(client.rest() if (first := client.read()) is None else [first, *client.until()])
 
-        wait_for(works)
-        wait_for(lambda: face.threads() <= threads + 5)
+        eventually(works)
+        eventually(lambda: face.threads() <= threads + 5)
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def test_queries_that_take_too_long_are_broken_off(own: Path) -> None:
     with start_face(own, "--drain", "1s") as face:
         client = Raw(face.port).log_in()
         client.send(query(SLOW))
-        wait_for(lambda: running(face))
+        eventually(lambda: running(face))
         stalled = Raw(face.port).log_in()
         stalled.send(query("SELECT a.id FROM f.numbers a, f.numbers b"))
         face.http.signal(signal.SIGTERM)

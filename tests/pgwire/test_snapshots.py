@@ -17,10 +17,11 @@ import pytest
 from psycopg import IsolationLevel
 
 from tests.faults.world import catalog_of, fill_parquet, source
-from tests.http.running import environment, wait_for
+from tests.http.running import environment
 from tests.pgwire.raw import Raw, errors, kinds, query, rows
 from tests.pgwire.running import Postgres, start_face
 from tests.servers import Server, run_sql
+from tests.waiting import eventually
 
 MAKE = "CREATE TABLE t (n int); INSERT INTO t VALUES (1);"
 SUM = "SELECT sum(n) FROM {}.t"
@@ -67,6 +68,13 @@ def world(
         yield Sources(face, pg, change)
 
 
+@pytest.fixture(autouse=True)
+def everything_is_given_back(world: Sources) -> Iterator[None]:
+    """After each test, in whatever way it has left."""
+    yield
+    eventually(lambda: not world.held())
+
+
 def one(connection: psycopg.Connection[Any], sql: str) -> Any:
     found = connection.execute(sql).fetchone()
     assert found is not None
@@ -109,7 +117,7 @@ def test_it_is_given_back(world: Sources) -> None:
         client.ask(query("COMMIT"))
         assert world.held() == 0
         client.ask(begin)
-    wait_for(lambda: not world.held(), 60)  # the client has gone without a word
+    eventually(lambda: not world.held())  # the client has gone without a word
 
 
 def test_it_is_given_back_when_the_client_is_killed(world: Sources) -> None:
@@ -128,7 +136,7 @@ time.sleep(1000)
         assert process.stdout.readline() == "read\n"
         assert world.held() == 1
         process.send_signal(signal.SIGKILL)
-    wait_for(lambda: not world.held(), 60)
+    eventually(lambda: not world.held())
 
 
 def test_an_idle_transaction_ends(world: Sources) -> None:
@@ -137,7 +145,7 @@ def test_an_idle_transaction_ends(world: Sources) -> None:
         client.ask(query("SET idle_in_transaction_session_timeout = 100"))
         client.send(query(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {SUM.format('pg')}"))
         assert errors(client.rest()) == ["25P03"]
-    wait_for(lambda: not world.held(), 60)
+    eventually(lambda: not world.held())
 
 
 def test_what_has_no_snapshot_is_named(world: Sources) -> None:
@@ -198,7 +206,7 @@ def test_another_catalog_is_another_snapshot(world: Sources) -> None:
         assert errors(client.ask(query(SUM.format("pg")))) == ["40001"]
         client.ask(query("ROLLBACK"))
         assert rows(client.ask(query(SUM.format("pg"))))
-    wait_for(lambda: not world.held(), 60)
+    eventually(lambda: not world.held())
 
 
 def test_a_cancel_leaves_the_snapshot_to_a_savepoint(world: Sources) -> None:

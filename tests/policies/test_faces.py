@@ -16,9 +16,10 @@ import psycopg
 import pytest
 
 from tests.http.provider import Provider
-from tests.http.running import run, wait_for
+from tests.http.running import run
 from tests.pgwire.running import Postgres, start_face
 from tests.policies.world import PASSWORD, VERIFIER, catalog_text
+from tests.waiting import eventually
 
 IDS = "SELECT id FROM pg.orders ORDER BY id"
 EU, US = list(range(3, 61, 3)), list(range(1, 61, 3))
@@ -120,7 +121,7 @@ def test_statements_belong_to_who_asked(faces: Faces) -> None:
         path = f"/v1/statements/{statement}"
         headers = faces.headers(who, **claims)
         client = faces.running.http.client
-        wait_for(lambda: client.get(path, headers=headers).json()["state"] == "finished", 60)
+        eventually(lambda: client.get(path, headers=headers).json()["state"] == "finished")
         return statement
 
     def result(statement: str, who: str, **claims: Any) -> Any:
@@ -253,7 +254,7 @@ def test_who_listens_is_told_of_what_is_granted(faces: Faces) -> None:
         for name in ("crm.accounts", "pg.hidden.secrets", "crm", "pg.orders", "pg"):
             root.execute(f"CALL system.invalidate('{name}')")
         heard = [
-            [note.payload for note in each.notifies(timeout=10, stop_after=count)]
+            [note.payload for note in each.notifies(timeout=60, stop_after=count)]
             for each, count in ((eu, 2), (root, 5))
         ]
     assert heard[0] == ["pg.public.orders", "pg"]
