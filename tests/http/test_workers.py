@@ -273,7 +273,7 @@ def test_psql_is_interrupted(face: Postgres) -> None:
         ) as process:
             eventually(lambda: running(face))
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=SECONDS)
         assert "canceling statement due to user request" in said
 
 

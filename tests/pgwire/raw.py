@@ -7,9 +7,10 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tests.waiting import SECONDS
+
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
-SECONDS = 30.0
 
 
 class Message(NamedTuple):

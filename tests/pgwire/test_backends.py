@@ -13,10 +13,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from catalog.scram import Verifier
-from tests.http.running import wait_for, write_sample
+from tests.http.running import write_sample
 from tests.pgwire.raw import Raw, errors, query
 from tests.pgwire.running import PASSWORD, Postgres, start_face
 from tests.servers import Server
+from tests.waiting import eventually
 
 SLOW = "SELECT count(*) FROM f.numbers a, f.numbers b, f.numbers c WHERE a.x + b.x < c.x"
 DENIED = "must be a member of the role whose %s or member of pg_signal_backend"
@@ -55,7 +56,7 @@ def busy(watcher: psycopg.Connection, session: psycopg.Connection, sql: str = SL
     thread = threading.Thread(target=run)
     thread.start()
     shown = f"SELECT state FROM pg_stat_activity WHERE pid = {session.info.backend_pid}"
-    wait_for(lambda: value(watcher, shown) == "active")
+    eventually(lambda: value(watcher, shown) == "active")
     yield ended
     thread.join(60)
 
@@ -178,7 +179,7 @@ def test_sessions_come_and_go(face: Postgres) -> None:
         shown = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {session.info.backend_pid}"
         assert value(other, shown) == 1
         session.close()
-        wait_for(lambda: value(other, shown) == 0)
+        eventually(lambda: value(other, shown) == 0)
 
 
 # --- what is ended ----------------------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ def test_a_client_that_reads_nothing_is_ended(face: Postgres) -> None:
         said = warned(other)
         assert value(other, f"SELECT pg_terminate_backend({pid}, 1)") in (True, False)
         assert all(message == f"backend with PID {pid} did not terminate within 1 milliseconds" for _, message in said)
-        wait_for(lambda: value(other, f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == 0)
+        eventually(lambda: value(other, f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == 0)
 
 
 @pytest.mark.parametrize(("function", "sqlstate"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "57P01")])
@@ -271,10 +272,10 @@ def test_ending_reaches_the_source(postgres_server: Server, tmp_path: Path) -> N
             with connected(face) as session:
                 session.execute("SET dialect = 'duckdb'")
                 with busy(other, session, "SELECT * FROM query('pg', 'SELECT pg_sleep(61)::text')") as ended:
-                    wait_for(lambda: postgres_server.run(asleep).strip() != "0")
+                    eventually(lambda: postgres_server.run(asleep).strip() != "0")
                     assert value(other, f"SELECT {function}({session.info.backend_pid})") is True
                 assert ended == [sqlstate]
-                wait_for(lambda: postgres_server.run(asleep).strip() == "0")
+                eventually(lambda: postgres_server.run(asleep).strip() == "0")
 
 
 # --- whose they are ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.http.running import ROWS, run, write_sample
 from tests.pgwire.raw import Raw, errors, kinds, query, rows, startup
 from tests.pgwire.running import PASSWORD, Postgres, start_face
 from tests.servers import Server
-from tests.waiting import eventually
+from tests.waiting import SECONDS, eventually
 
 SLOW = "SELECT count(*) FROM f.numbers a, f.numbers b, f.numbers c WHERE a.x + b.x < c.x"
 LARGE = "SELECT *, name, name, name FROM f.numbers"  # more than the buffers of sockets hold
@@ -89,7 +89,7 @@ def test_psql_is_interrupted(face: Postgres) -> None:
     ) as process:
         eventually(lambda: running(face))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=SECONDS)
     assert "canceling statement due to user request" in said
 
 
@@ -228,9 +228,10 @@ def test_queries_that_take_too_long_are_broken_off(own: Path) -> None:
         eventually(lambda: running(face))
         stalled = Raw(face.port).log_in()
         stalled.send(query("SELECT a.id FROM f.numbers a, f.numbers b"))
+        client.socket.settimeout(20)  # 30 seconds, unless told otherwise
         face.http.signal(signal.SIGTERM)
         assert errors(client.rest()) == ["57P01"]
-        face.http.process.wait(30)
+        face.http.process.wait(20)
         stalled.socket.close()
 
 
