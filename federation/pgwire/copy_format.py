@@ -11,7 +11,20 @@ from adapters.errors import ColumnNotFound
 from federation.pgwire.copy_options import CopyOptions
 from federation.pgwire.encoder import binary_rows, message_length, slices
 from federation.pgwire.encoding.columns import column_encoders
-from federation.pgwire.encoding.segments import Column, Numbers, Part, Values, data_of, join, lengths, pc, varying
+from federation.pgwire.encoding.segments import (
+    Column,
+    Numbers,
+    Part,
+    Spans,
+    Values,
+    data_of,
+    evened,
+    join,
+    lengths,
+    pc,
+    stream,
+    varying,
+)
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
 
@@ -64,11 +77,11 @@ class CopyEncoder:
         parts: list[Part] = []
         total: Numbers | int = 4
         for name, column in zip(self._names, columns, strict=True):
-            values = self._protected(column, forced and self._is_forced(name))
+            values = evened(self._protected(column, forced and self._is_forced(name)))
             total = total + lengths(values) + 1
             parts += [values, self._options.delimiter.encode()]
         parts[-1] = b"\n"
-        return data_of(join([_TAG, message_length(total), *parts], rows))
+        return stream([_TAG, message_length(total), *parts], rows)
 
     def _is_forced(self, name: str) -> bool:
         return "*" in self._options.force_quote or name in self._options.force_quote
@@ -107,7 +120,7 @@ def _quoted(values: Values, options: CopyOptions, forced: bool, alone: bool) -> 
     """In quotes where something in it, or the value itself, would be read in another way."""
     quote, escape = options.quote.encode(), options.escape.encode()
     special = {options.delimiter.encode(), quote, b"\n", b"\r"}
-    texts = varying(values)
+    values = texts = varying(values)
     needed = pc.equal(texts, options.null.encode())
     if alone:
         needed = pc.or_(needed, pc.equal(texts, b"\\."))
@@ -126,5 +139,9 @@ def _quoted(values: Values, options: CopyOptions, forced: bool, alone: bool) -> 
 
 def _present(values: Values, sought: set[bytes]) -> set[bytes]:
     """Which of some bytes there are anywhere in a column."""
-    data = values.tobytes() if isinstance(values, np.ndarray) else data_of(values).tobytes()
+    if isinstance(values, Spans):
+        data = bytes(values.data)
+        if not any(each in data for each in sought):
+            return set()
+    data = data_of(varying(values)).tobytes()
     return {each for each in sought if each in data}

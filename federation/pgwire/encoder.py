@@ -17,11 +17,10 @@ from federation.pgwire.encoding.segments import (
     Matrix,
     Numbers,
     Part,
-    data_of,
-    join,
     length_word,
     lengths,
     prefixed,
+    stream,
 )
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
@@ -78,7 +77,7 @@ def binary_rows(tag: bytes, encoders: Sequence[Encode], batch: pa.RecordBatch) -
         total = total + 4 + lengths(values)
         parts += [length, values]
     count = len(encoders).to_bytes(2, "big")
-    return data_of(join([tag, message_length(total), count, *parts], rows))
+    return stream([tag, message_length(total), count, *parts], rows)
 
 
 def message_length(total: Numbers | int) -> Matrix | bytes:

@@ -12,6 +12,7 @@ import pytest
 from adapters.errors import DataError, Error, NotSupportedError
 from federation.pgwire import types as pg
 from federation.pgwire.encoder import BYTES, MOST_ROW_BYTES, ROWS, RowEncoder, RowTooLong, message_length
+from federation.pgwire.encoding.segments import MOST_TAKEN
 from federation.pgwire.encoding.time_zones import UnknownTimeZone, find_zone
 from federation.pgwire.style import Style
 from federation.pgwire.types import ARRAYS, PgType, pg_type
@@ -57,6 +58,34 @@ def test_many_rows_are_cut() -> None:
     buffers = list(RowEncoder(batch.schema, [INT, INT], [0], Style()).encode(batch))
     assert len(buffers) == 3
     assert data_rows(b"".join(buffers)) == [(b"%d" % n, b"%d" % n) for n in range(batch.num_rows)]
+
+
+@pytest.mark.parametrize("format_", [0, 1])
+def test_a_row_alone_is_as_it_is_among_others(format_: int) -> None:
+    batch = pa.record_batch(
+        {
+            "even": pa.array([10, 20, 30, 40]),
+            "wider": pa.array([1, 10, 100, 1000]),
+            "missing": pa.array([1, None, 3, None]),
+            "text": pa.array(["", "a", None, "abc"]),
+            "nothing": pa.array(["", "", "", ""]),
+            "flag": pa.array([True, None, False, True]),
+        }
+    )
+    kinds = ["BIGINT"] * 3 + ["VARCHAR"] * 2 + ["BOOLEAN"]
+    types = [pg_type(field, kind) for field, kind in zip(batch.schema, kinds, strict=True)]
+    encoder = RowEncoder(batch.schema, types, [format_], Style())
+    together = b"".join(encoder.encode(batch))
+    assert b"".join(part for row in range(4) for part in encoder.encode(batch.slice(row, 1))) == together
+    if not format_:
+        assert data_rows(together)[1] == (b"20", b"10", None, b"a", b"", None)
+
+
+def test_a_long_list_is_whole() -> None:
+    values = list(range(2 * MOST_TAKEN + 5))
+    array = pa.array([values, [], [7]])
+    text = b"{" + ",".join(map(str, values)).encode() + b"}"
+    assert of_array(array, PgType(ARRAYS[pg.INT8], -1), 0, Style()) == [text, b"{}", b"{7}"]
 
 
 def test_wide_rows_are_cut() -> None:

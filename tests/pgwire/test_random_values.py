@@ -5,6 +5,7 @@ The server is given a batch of values as one array in binary form, and sends the
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -81,6 +82,7 @@ SINGLES = st.floats(width=32) | (WHOLE | WHOLE.map(lambda n: n / 1000)).map(roun
 @RANDOM
 @given(lists(DOUBLES))
 @example([1e23, 9.5e15, 18014398509482008.0, 18014398509482012.0, 2.0**54, -(2.0**60), 2.0**70, 1e14, 1e15, 1e16])
+@example([0.0, -0.0, 1.0, 0.5, math.nan, -math.inf, None, 999999999999999.9, 1e-4, 0.00009999])
 def test_doubles(postgres: psycopg.Connection[Any], values: list[float | None]) -> None:
     check(postgres, pg.FLOAT8, pa.array(values, pa.float64()), packed(">d", values))
 
@@ -94,6 +96,12 @@ def test_singles(postgres: psycopg.Connection[Any], values: list[float | None]) 
 
 @RANDOM
 @given(st.integers(0, 38), lists(st.integers(-(10**38) + 1, 10**38 - 1) | st.integers(-(10**9), 10**9)))
+@example(4, [0, 1, -1, 9999, -9999, 10_000, None, -10_001])
+@example(2, [9 * 10**17, -9 * 10**17])
+@example(2, [9 * 10**17 + 1])
+@example(1, [-(2**63)])
+@example(0, [2**63 - 1, -(2**63)])
+@example(3, [2**63])
 def test_numerics(postgres: psycopg.Connection[Any], scale: int, values: list[int | None]) -> None:
     decimals = [None if value is None else Decimal(f"{value}e-{scale}") for value in values]
     texts = [None if value is None else f"{value:f}".encode() for value in decimals]

@@ -1,8 +1,8 @@
 """Floating-point numbers as PostgreSQL writes them: the shortest text that reads back equal.
 
-Arrow writes the same digits, with an exponent from 10^10 and below 10^-5, where PostgreSQL has one from 10^15 (for
-float4 from 10^6) and below 10^-4. Where they differ it is done value by value, as are the names of what is not a
-number, and large numbers whose shortest text lies exactly between two floats, which PostgreSQL does not use.
+`digits` writes the same, but for the fraction that whole numbers have there, and for exponents, which PostgreSQL has
+from 10^15 (for float4 from 10^6) and below 10^-4. What has one is written value by value, as are the names of what is
+not a number, and large numbers whose shortest text lies exactly between two floats, which PostgreSQL does not use.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from federation.pgwire.encoding.segments import Array, Numbers, Values, array_of, as_binary, numbers, pc
+from federation.pgwire.encoding.digits import digits
+from federation.pgwire.encoding.segments import Array, Numbers, Values, numbers, pc, varying
 from federation.pgwire.style import Style
 
 _SMALLEST_PLAIN = 1e-4
-_PLAIN = {"f4": 1e6, "f8": 1e10}  # Arrow and PostgreSQL use no exponent below
+_PLAIN = {"f4": 1e6, "f8": 1e15}  # no exponent below
 _MANTISSA = {"f4": 24, "f8": 53}
 _ROUND = {"f4": 1e20, "f8": 1e40}  # no float beyond it is half way between two others of that few digits
 
@@ -31,22 +32,23 @@ def float8_text(array: Array, style: Style) -> Values:
     return _text(array, style, "f8", 15)
 
 
-def _text(array: Array, style: Style, kind: str, digits: int) -> Values:
+def _text(array: Array, style: Style, kind: str, precision: int) -> Values:
     values = numbers(array, kind)
     if style.extra_float_digits <= 0:
-        precision = max(digits + style.extra_float_digits, 1)
-        return _each(values, lambda value: f"{value:.{precision}g}")
+        shown = max(precision + style.extra_float_digits, 1)
+        return _each(values, lambda value: f"{value:.{shown}g}")
     size = np.abs(values)
-    texts = as_binary(array.cast(pa.string()))
+    texts = digits(values)
+    whole = values == np.rint(values)
+    if whole.any():
+        texts = texts.shortened(np.where(whole, len(".0"), 0))
     other = ~((size >= _SMALLEST_PLAIN) & (size < _PLAIN[kind]) | (size == 0))
-    if kind == "f8" and other.any():
-        whole = other & (size < 1e15) & (values == np.rint(values))
-        digits = array_of(pa.int64(), values[whole].astype(np.int64)).cast(pa.string())
-        texts = pc.replace_with_mask(texts, pa.array(whole), as_binary(digits))
-        other &= ~whole
     if not other.any():
         return texts
-    return pc.replace_with_mask(texts, pa.array(other), _each(values[other], lambda value: _shortest(value, kind)))
+    texts = texts.empty_where(other)
+    return pc.replace_with_mask(
+        varying(texts), pa.array(other), _each(values[other], lambda value: _shortest(value, kind))
+    )
 
 
 def _each(values: Numbers, text: Callable[[float], str]) -> Array:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
 
 from adapters.errors import NumericOutOfRange
+from federation.pgwire.encoding.digits import digits
 from federation.pgwire.encoding.segments import (
     Array,
     Numbers,
+    Spans,
     Values,
     as_binary,
     binary_array,
@@ -20,6 +23,8 @@ from federation.pgwire.encoding.segments import (
 )
 from federation.pgwire.style import Style
 
+_MOST_SCALE = 4  # of which there is a table of all fractions
+_MOST = 9 * 10**17  # ten times that is an int64
 _NEGATIVE = 0x4000
 _LOW = np.uint64(2**32 - 1)
 _GROUP = 10_000
@@ -27,14 +32,41 @@ _MOST_DIGITS = 131_072  # before the point
 
 
 def numeric_text(array: Array, _style: Style) -> Values:
-    texts = array.cast(pa.string())
     kind = array.type
+    if pa.types.is_decimal128(kind) and 0 <= kind.scale <= _MOST_SCALE:
+        low, high = _halves(array).view(np.int64).T
+        if (high == low >> 63).all() and (low <= _MOST).all() and (low >= -_MOST).all():
+            return _short_text(low, kind.scale)
+    texts = array.cast(pa.string())
     if not pa.types.is_decimal(kind) or kind.scale <= 6:
         return as_binary(texts)
     short = pc.match_substring(texts, "E").fill_null(False)  # Arrow writes small numbers with an exponent
     if not pc.any(short).as_py():
         return as_binary(texts)
     return as_binary(pc.replace_with_mask(texts, short, _plain(array.filter(short))))
+
+
+def _short_text(values: Numbers, scale: int) -> Spans:
+    """Of decimals below 10^18: the part before the point, 1 in place of 0, is written with as many zeros behind it as
+    the point and the fraction take, which then get their places."""
+    if not scale or not len(values):
+        return digits(values)
+    size = np.abs(values)
+    whole = size // 10**scale
+    below_1 = whole == 0
+    shown = np.where(below_1, 1, whole) * 10 ** (scale + 1)
+    texts = digits(np.where(values < 0, -shown, shown))
+    points = texts.ends - np.int32(scale + 1)
+    cell = f"V{scale + 1}"
+    np.ndarray(len(texts.data) - scale, cell, texts.data, 0, (1,))[points] = _fractions(scale)[size - whole * 10**scale]
+    np.frombuffer(texts.data, np.uint8)[points[below_1] - 1] = ord("0")
+    return texts
+
+
+@lru_cache
+def _fractions(scale: int) -> Numbers:
+    """Each fraction of so many digits, with the point."""
+    return np.frombuffer("".join(f".{n:0{scale}}" for n in range(10**scale)).encode(), f"V{scale + 1}")
 
 
 def _plain(array: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from federation.pgwire import types as pg
+from federation.pgwire.encoding.digits import digits
 from federation.pgwire.encoding.floats import float4_text, float8_text
 from federation.pgwire.encoding.intervals import interval_text
 from federation.pgwire.encoding.numeric import numeric_text
@@ -55,7 +56,7 @@ def _bool(array: Array, _style: Style) -> Matrix:
 
 
 def _integer(array: Array, _style: Style) -> Values:
-    return as_binary(array.cast(pa.string()))
+    return digits(numbers(array, array.type.to_pandas_dtype()))
 
 
 def _bytea(array: Array, style: Style) -> Values:

@@ -25,6 +25,7 @@ from federation.pgwire.encoding.segments import (
     join,
     numbers,
     pc,
+    spans,
     varying,
 )
 from federation.pgwire.encoding.time_zones import offsets_from_utc
@@ -166,11 +167,20 @@ def _with_fraction(values: Numbers, kinds: tuple[Any, Any, Any]) -> Values:
     """Microseconds as text, the fraction of a second without the zeros at its end. `kinds`: Arrow's types in
     microseconds and in seconds, and numpy's of the latter."""
     fine, coarse, number = kinds
-    whole = values % MICROSECONDS == 0
-    if whole.all():
+    if not (values % MICROSECONDS).any():
         return _same_width(array_of(coarse, (values // MICROSECONDS).astype(number)))
-    texts = pc.ascii_rtrim(array_of(fine, values).cast(pa.string()), "0")
-    return as_binary(pc.ascii_rtrim(texts, ".") if whole.any() else texts)
+    return spans(_same_width(array_of(fine, values))).shortened(_zeros(values))
+
+
+def _zeros(values: Numbers) -> Numbers:
+    """The zeros at the end of a fraction of six digits, and its point if they are all."""
+    count = np.zeros(len(values), np.int32)
+    at = np.flatnonzero(values % 10 == 0)
+    for unit in (100, 1_000, 10_000, 100_000, MICROSECONDS):
+        count[at] += 1
+        at = at[values[at] % unit == 0]
+    count[at] += 2
+    return count
 
 
 def _same_width(array: Array) -> Matrix:
