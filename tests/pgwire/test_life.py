@@ -190,6 +190,14 @@ def test_a_flood_of_connections(own: Path) -> None:
         eventually(lambda: face.threads() <= threads + 5)
 
 
+def test_a_server_has_no_pandas(face: Postgres) -> None:
+    """Which pyarrow would import."""
+    with psycopg.connect(face.uri) as connection:
+        assert connection.execute("SELECT ARRAY[a::float8], 'x', current_schema() FROM f.small").fetchall()
+        assert connection.execute("SHOW ALL").fetchall()
+    assert "pandas" not in Path(f"/proc/{face.pid}/maps").read_text()
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 

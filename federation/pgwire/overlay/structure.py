@@ -45,7 +45,7 @@ class Structure:
 
     def __init__(self) -> None:
         self.files: dict[str, pa.Table] = {
-            path.stem: pq.ParquetFile(path).read() for path in sorted(FILES.glob("*.parquet"))
+            path.stem: pq.ParquetFile(path).read(use_threads=False) for path in sorted(FILES.glob("*.parquet"))
         }
 
     @cached_property
