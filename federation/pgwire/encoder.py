@@ -25,7 +25,7 @@ from federation.pgwire.encoding.segments import (
 from federation.pgwire.style import Style
 from federation.pgwire.types import PgType
 
-ROWS = 8192  # of a buffer, fewer where rows are wide
+ROWS = 16_384  # of a buffer, fewer where rows are wide
 BYTES = 16 << 20  # of a buffer's values in Arrow, unless one row has more
 MOST_ROW_BYTES = (1 << 30) - 1  # PostgreSQL's own limit for what it sends
 _TOO_LONG = f"a row has more than {MOST_ROW_BYTES} bytes"
