@@ -15,6 +15,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from adapters.duck import Duck
+from adapters.sql.dialect import is_fence
 
 RELATIVE = 1e-9
 SMALLEST = 1e-9
@@ -61,8 +62,10 @@ def is_stable(query: exp.Query) -> bool:
 def _is_open(node: exp.Expr) -> bool:
     """Whether it may give one of several right answers."""
     match node:
-        case exp.TableSample() | exp.Limit() | exp.Fetch() | exp.Offset():
+        case exp.TableSample() | exp.Fetch() | exp.Offset():
             return True
+        case exp.Limit():
+            return node.parent is None or not is_fence(node.parent)
         case exp.WindowSpec():
             return str(node.args.get("kind")).upper() != "RANGE"
         case exp.Distinct():

@@ -30,7 +30,7 @@ from catalog.policies import Caller, Rights
 from federation.local import LocalSchema
 from federation.native import FUNCTION, is_call, is_native, native_source, native_table
 from federation.parse import parse
-from federation.restrict import restricted
+from federation.restrict import drop_fences, restricted
 
 MAX_VIEW_DEPTH = 32
 RESERVED = re.compile(r"[fst]\d+_*", re.IGNORECASE)  # tables, fragments and stages of a plan
@@ -86,6 +86,7 @@ class Binder:
         return True
 
     def _bind_tables(self, bound: Bound, query: exp.Query, views: tuple[tuple[str, str], ...]) -> None:
+        drop_fences(query)
         for lateral in list(query.find_all(exp.Lateral)):
             if is_call(lateral.this):
                 lateral.replace(exp.Table(this=lateral.this, alias=lateral.args.get("alias")))

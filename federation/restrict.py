@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from adapters.errors import CatalogError, Error, NotSupportedError
+from adapters.sql.dialect import FENCE, is_fence
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable
 from catalog.names import did_you_mean, nearest
@@ -41,6 +42,13 @@ def restricted(
     table.replace(exp.Subquery(this=inner, alias=alias, **kept))
 
 
+def drop_fences(query: exp.Query) -> None:
+    """In place: a LIMIT of the statement's own that cuts nothing would be taken for one that hides what is below it."""
+    for each in query.find_all(exp.Query):
+        if is_fence(each):
+            each.set("limit", None)
+
+
 def check_policy(catalog: Catalog, policy: Policy, local: LocalSchema) -> None:
     """Raises CatalogError with what is wrong where it does not fit its table, and what a source says."""
     found = find_table(catalog, policy)
@@ -59,7 +67,7 @@ def check_policy(catalog: Catalog, policy: Policy, local: LocalSchema) -> None:
 def _left(
     identifier: str, found: CatalogTable, alias: exp.Identifier, restriction: Restriction, local: LocalSchema
 ) -> exp.Select:
-    """SELECT every column or its mask FROM the table WHERE the filter."""
+    """SELECT every column or its mask FROM the table WHERE the filter, behind a fence (`planner/fences.py`)."""
     relation = exp.Table(this=exp.to_identifier(identifier), alias=exp.TableAlias(this=alias.copy()))
     columns = {
         column.name: exp.column(exp.to_identifier(column.name, quoted=True), alias.copy())
@@ -82,7 +90,7 @@ def _left(
         exp.alias_(masks[name], name, quoted=True) if name in masks else column for name, column in columns.items()
     ]
     left = exp.Select(expressions=items).from_(relation)
-    return left.where(*condition, copy=False) if condition else left
+    return left.where(*condition, copy=False).limit(FENCE, copy=False) if condition else left
 
 
 def _types(

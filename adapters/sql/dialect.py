@@ -16,6 +16,16 @@ from sqlglot import exp
 from adapters.base import Collation, Column
 from adapters.sql.types import Kind, SqlType
 
+#: A LIMIT of more rows than any table has, and nothing else, keeps conditions around a subquery out of it.
+FENCE = 2**63 - 1
+
+
+def is_fence(query: exp.Expr) -> bool:
+    """Whether the LIMIT of the query is there to keep conditions out, and cuts nothing."""
+    limit = query.args.get("limit")
+    count = limit.args.get("expression") if isinstance(limit, exp.Limit) else None
+    return isinstance(count, exp.Literal) and count.this == str(FENCE) and not query.args.get("offset")
+
 
 class Reason(enum.StrEnum):
     """Why a predicate or an operator runs where it runs; EXPLAIN prints it."""
@@ -41,6 +51,7 @@ class Reason(enum.StrEnum):
     PRUNED = "PRUNED"  # a declared constraint excludes the condition
     NATIVE_QUERY = "NATIVE_QUERY"  # a text of the caller's runs as it is, and what is about its rows runs in DuckDB
     FETCHED_ONCE = "FETCHED_ONCE"  # two parts of the query ask the same: DuckDB reads it twice
+    ROW_FILTER = "ROW_FILTER"  # it may raise, which would tell of rows that a row filter hides
     COST = "COST"  # fetching is expected to take less time than computing it at the source
     DECLINED = "DECLINED"  # the adapter itself declined the island
 
@@ -145,6 +156,7 @@ class SourceDialect:
     distinct_order: bool = True  # SELECT DISTINCT may be sorted by expressions, and not only by columns
     last_of_name: str = "\U0010ffff"  # the last character that a name may hold
     offset_alone: bool = False  # OFFSET without LIMIT
+    fences: bool = False  # it is documented that no condition gets into a subquery with LIMIT
     max_tables: int = 200  # in one statement; above, planning alone takes long
     scalar_subquery: bool = True  # more than one row raises
     literal: Callable[[str, SqlType], exp.Expr] = _literal

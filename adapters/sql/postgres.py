@@ -214,6 +214,7 @@ POSTGRES = SourceDialect(
     set_operations=frozenset({"union", "union all", "intersect", "except"}),
     aggregate_filter=True,
     offset_alone=True,
+    fences=True,
     literal_collation=Collation.LOCALE,
     column=_column,
     by_bytes=_by_bytes,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from adapters.base import Collation, Table
-from adapters.sql.dialect import Declined, Reason, SourceDialect, Typed
+from adapters.sql.dialect import Declined, Reason, SourceDialect, Typed, is_fence
 from adapters.sql.expressions import ExpressionTranslator, OutputColumn, Scope, base_columns, require_only
 from adapters.sql.types import Kind, SqlType, unify
 
@@ -273,6 +273,8 @@ class QueryTranslator(ExpressionTranslator):
             require_only(order, "expressions")
             keys = [self._order_key(each, outputs, distinct=distinct) for each in order.expressions]
             made.set("order", exp.Order(expressions=keys))
+        if is_fence(node) and not self.dialect.fences:
+            raise Declined(Reason.ROW_FILTER, "what may raise")
         if node.args.get("offset") and not node.args.get("limit") and not self.dialect.offset_alone:
             raise Declined(Reason.NOT_WHITELISTED, "OFFSET without LIMIT")
         for clause, kind in (("limit", exp.Limit), ("offset", exp.Offset)):

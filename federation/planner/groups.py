@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from adapters.sql.dialect import Declined, Reason, SourceDialect
+from adapters.sql.dialect import Declined, Reason, SourceDialect, is_fence
 from adapters.sql.expressions import quoted_column
 from adapters.sql.queries import PushedPredicate, table_scope, translate_conjunct
 from catalog.model import CatalogTable, Source
@@ -267,7 +267,7 @@ def _island(group: Group, names: dict[tuple[str, str], str], computed: Computed)
 
 def _head(select: exp.Select, groups: list[Group]) -> exp.Select | None:
     """ORDER BY and LIMIT of a SELECT that one group answers but for its outputs: they may go along."""
-    limit = select.args.get("limit")
+    limit = None if is_fence(select) else select.args.get("limit")
     whole = len(groups) == 1 and len(filters.relations(select)) == len(groups[0].tables)
     if limit is None or not whole or not groups[0].exact or groups[0].extended or select.args.get("where"):
         return None

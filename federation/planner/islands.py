@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from adapters.sql.dialect import Declined, Reason
+from adapters.sql.dialect import Declined, Reason, is_fence
 from catalog.model import Source
 from federation.native import is_native
 from federation.planner import filters
 from federation.planner.aggregates import split_aggregation
+from federation.planner.fences import without_fence
 from federation.planner.fragments import Fragments
 from federation.planner.groups import GroupPlacer
 from federation.planner.nodes import Note
@@ -77,6 +78,7 @@ class Placer:
         return not tested or self._on(Optimization.FILTER_PUSHDOWN, source)
 
     def _whole(self, query: exp.Query) -> exp.Query | None:
+        query = without_fence(query)
         source = self._single_source(query)
         if source is None or not self._on(Optimization.QUERY_PUSHDOWN, source) or not self._tests(source, query):
             return None
@@ -149,7 +151,7 @@ def _pushed_notes(query: exp.Expr) -> list[Note]:
         for part in filters.conjuncts(where.this)
     ]
     for kind in (exp.Join, exp.Group, exp.Distinct, exp.SetOperation, exp.Order, exp.Limit):
-        if query.find(kind):
+        if any(not (each.parent and is_fence(each.parent)) for each in query.find_all(kind)):
             notes.append(Note(kind.__name__.upper(), "pushed", Reason.EXACT))
     return notes
 

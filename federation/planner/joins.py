@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from adapters.sql.dialect import is_fence
 from federation.planner import filters
 
 KEY = "key"
@@ -238,7 +239,7 @@ def _restrictable(select: exp.Select, output: exp.Column) -> bool:
 
 
 def _tail(query: exp.Query) -> bool:
-    return any(query.args.get(key) for key in ("limit", "offset"))
+    return not is_fence(query) and any(query.args.get(key) for key in ("limit", "offset"))
 
 
 def _joins(select: exp.Select) -> list[exp.Join]:

@@ -21,7 +21,7 @@ RELATION = "r"  # what a stage, and the query for keys, call what they read: so 
 @dataclass(frozen=True, slots=True)
 class Note:
     """Where one predicate or operator runs, and why: `where` is pushed, rechecked (at the source and again in DuckDB),
-    local, or pruned (nowhere: what it is about is not read)."""
+    local, pruned (nowhere: what it is about is not read), or fenced (of rows that passed a row filter only)."""
 
     text: str
     where: str

@@ -12,6 +12,7 @@ from federation.planner import filters
 from federation.planner.common_fragments import FragmentMerger
 from federation.planner.costs import Costs
 from federation.planner.eager_aggregation import aggregate_eagerly
+from federation.planner.fences import fenced, open_fences, put_inside
 from federation.planner.fragments import Describer, Fragments, to_sql
 from federation.planner.islands import Placer
 from federation.planner.nodes import LocalScan, Note, Plan
@@ -44,8 +45,10 @@ def local_plan(
     describer: Describer,
     optimizations: Optimizations,
 ) -> Plan | None:
-    """For a bound query of which DuckDB reads all by itself, and knows best how; None for any other, and where a
-    declared constraint may spare it a table."""
+    """For a bound query of which DuckDB reads all by itself, and knows best how; None for any other, where a declared
+    constraint may spare it a table, and where fences need to be looked at."""
+    if fenced(query):
+        return None
     fragments = Fragments(tables, describer, optimizations)
     if not tables or any(each.constraint or fragments.local_sql(each) is None for each in tables.values()):
         return None
@@ -64,12 +67,21 @@ def make_plan(
     costs: Costs,
 ) -> Plan:
     """`columns` are the names and types of the result. `query` is the bound one; `normalized`, which is used up, is
-    None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is."""
+    None for what the planner cannot read: then whole tables are fetched, and DuckDB runs the query as it is. Fences
+    are taken away from both where they are not needed."""
     if normalized is not None:
+        behind: list[Note] = []
+        if fenced(query):
+            behind = open_fences(query, normalized, Context(tables, describer))
+            local = local_plan(columns, query, tables, describer, optimizations)
+            if local is not None:
+                return local
         normalized, rewritten = rewrite(normalized, tables, describer, optimizations)
+        if fenced(normalized):
+            put_inside(normalized, Context(tables, describer))
         try:
             plan = _quickest(columns, normalized, tables, describer, optimizations, costs)
-            plan.notes[:0] = rewritten
+            plan.notes[:0] = [*behind, *rewritten]
             if not optimizations.pushdown:
                 plan.notes.append(_PUSHDOWN_OFF)
             return plan

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from adapters.base import Column, Predicate
 from adapters.errors import RequiredFilterMissing
-from adapters.sql.dialect import Reason
+from adapters.sql.dialect import Reason, is_fence
 from catalog.model import CatalogTable
 from federation.native import is_native
 from federation.planner import filters
@@ -171,7 +171,8 @@ def _is(node: exp.Expr, relation: exp.Table, column: Column) -> bool:
 
 def _limit(select: exp.Select) -> int | None:
     """How many rows of its only table a SELECT can use, when it takes them as they come."""
-    limit, offset = select.args.get("limit"), select.args.get("offset")
+    limit = None if is_fence(select) else select.args.get("limit")
+    offset = select.args.get("offset")
     blocking = ("group", "having", "distinct", "qualify", "order", "sample", "laterals", "joins")
     if limit is None or any(select.args.get(key) for key in blocking):
         return None

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import duckdb
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from catalog.policies import Caller
 from federation.planner.optimizations import Optimization
@@ -14,11 +16,12 @@ from tests.corpora.compare import Answer, difference
 from tests.corpora.layouts import Federated, federated, plain_answer
 from tests.corpora.random_data import LAYOUTS, SHAPES, tables
 from tests.corpora.random_sql import SEED, draw, indexes_of, unoptimized
-from tests.corpora.settings import ON, Setting
+from tests.corpora.settings import OFF, ON, Setting
 from tests.servers import Server
 
 QUERIES = 42  # of all layouts, of which each has its part
 QUERIES_SLOW = 7_000
+RAISING, RAISING_SLOW = 28, 3_500
 LAYOUT = LAYOUTS["spread-1"]
 SOURCES = {"postgres": "pg", "mariadb": "my", "sqlite": "lite", "parquet": "files"}
 
@@ -115,6 +118,48 @@ def test_no_random_query_differs(opened: Federated) -> None:
 @pytest.mark.slow
 def test_no_random_query_of_the_long_run_differs(opened: Federated) -> None:
     _check_random(opened, SEED + 61, QUERIES_SLOW)
+
+
+def test_no_random_query_raises_for_hidden_rows(opened: Federated) -> None:
+    _check_raising(opened, SEED + 62, RAISING)
+
+
+@pytest.mark.slow
+def test_no_random_query_of_the_long_run_raises_for_hidden_rows(opened: Federated) -> None:
+    _check_raising(opened, SEED + 63, RAISING_SLOW)
+
+
+def _check_raising(opened: Federated, seed: int, count: int) -> None:
+    """Each table with a condition that is true of the rows that are left, and raises for all others."""
+    wrong = []
+    for number, index in enumerate(indexes_of(LAYOUT.name, count)):
+        query, _ = draw(seed, index, opened.plain)
+        who = ("low", "either")[number % 2]  # of whom no key is masked
+        wanted = expected(opened, who, query.sql)
+        sql = _raising(query.sql, LEFT[who][1])
+        for setting in (ON, Setting(force="members"), OFF) if wanted is not None else ():
+            opened.engine._known_plans.forget()
+            if differs := difference(wanted, actual(opened, who, sql, setting), False):
+                wrong.append(f"{who} {setting.arguments}: {differs}\n{sql}")
+    assert not wrong, f"{len(wrong)} differ, the first:\n\n" + "\n\n".join(wrong[:3])
+
+
+#: true, or raises: by a cast that sources leave to DuckDB, by a sum that they compute themselves
+RAISES = (
+    "CAST(CASE WHEN {} THEN '1' ELSE 'hidden' END AS INTEGER) = 1",
+    "(CASE WHEN {} THEN 0 ELSE 9223372036854775807 END) + 1 > 0",
+)
+
+
+def _raising(sql: str, condition: str) -> str:
+    test = RAISES[len(sql) % len(RAISES)].format(condition)
+    query = sqlglot.parse_one(sql, dialect="duckdb")
+    for table in list(query.find_all(exp.Table)):
+        if table.name in SHAPES:
+            inner = exp.select("*").from_(exp.to_table(table.name)).where(sqlglot.parse_one(test, dialect="duckdb"))
+            alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
+            table.replace(exp.Subquery(this=inner, alias=alias))
+    return query.sql("duckdb")
 
 
 def _check_random(opened: Federated, seed: int, count: int) -> None:
