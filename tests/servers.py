@@ -135,9 +135,11 @@ def start_mariadb(kept: Path | None = None, more: Sequence[str] = ()) -> Server:
     password = secrets.token_hex(12)
     user = pwd.getpwuid(os.geteuid()).pw_name
     data = (kept or folder) / "data"
+    # Two that set up their databases at once would share a file in /tmp.
+    own = [f"--datadir={data}", f"--tmpdir={folder}", f"--user={user}"]
     if not (data / "mysql").exists():
         data.parent.mkdir(parents=True, exist_ok=True)
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
+        install = ["mariadb-install-db", "--no-defaults", *own, "--skip-test-db"]
         _set_up([*install, "--auth-root-authentication-method=normal"], folder)
     port = _free_port()
     init = folder / "init.sql"
@@ -147,8 +149,8 @@ def start_mariadb(kept: Path | None = None, more: Sequence[str] = ()) -> Server:
         f"GRANT ALL ON *.* TO '{USER}'@'127.0.0.1' WITH GRANT OPTION;\n"
     )
     command = [shutil.which("mariadbd", path=_server_path()) or "mariadbd", "--no-defaults"]
-    command += [f"--datadir={data}", f"--socket={folder}/s", f"--pid-file={folder}/server.pid"]
-    command += [f"--user={user}", "--bind-address=127.0.0.1", f"--port={port}", f"--init-file={init}"]
+    command += [*own, f"--socket={folder}/s", f"--pid-file={folder}/server.pid"]
+    command += ["--bind-address=127.0.0.1", f"--port={port}", f"--init-file={init}"]
     command += ["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", "--skip-name-resolve"]
     command += ["--default-time-zone=+05:30", "--max-connections=100", "--local-infile=1"]
     command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
