@@ -20,7 +20,7 @@ import pyarrow as pa
 import federation
 from benchmarks.http.place import COLUMNS, Place, seconds_of
 from federation.dbapi import Connection
-from tests.http.running import wait_for
+from tests.waiting import eventually
 
 FILE = f"SELECT {COLUMNS} FROM f.numbers"
 POSTGRES = f"SELECT {COLUMNS} FROM pg.numbers"
@@ -128,7 +128,7 @@ class Fetch:
         client = self._here.server.client
         started = time.perf_counter()
         at = client.post("/v1/statements", json={"sql": sql}).headers["location"]
-        wait_for(lambda: client.get(at).json()["state"] == "finished", 600)
+        eventually(lambda: client.get(at).json()["state"] == "finished", 600)
         url: str | None = f"{at}/result?limit={PAGE_ROWS}"
         rows: list[tuple[Any, ...]] = []
         first = None
