@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from federation.engine import Engine
 from tests.adapters.rest_server import Resource, RestServer
 from tests.servers import run_sql
+from tests.waiting import SECONDS, eventually
 
 ROWS = 20_000
 PADDING = 200
@@ -117,18 +118,19 @@ def sessions(uri: str) -> int:
 
 
 def end_sessions(uri: str) -> None:
-    """What an administrator does to the connections of others."""
+    """What an administrator does to the connections of others; they are gone then, and take no statement any more."""
     if uri.startswith("postgresql:"):
         run_sql(
             uri,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {1000 * SECONDS:.0f}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         return
-    found = run_sql(
-        uri, "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
-    )
-    run_sql(uri, "".join(f"KILL {number};" for number in found.split()))
+    others = "SELECT id FROM information_schema.processlist WHERE {} AND id <> connection_id()"
+    found = run_sql(uri, others.format("db = database()")).split()
+    if found:
+        run_sql(uri, "".join(f"KILL {number};" for number in found))
+        eventually(lambda: not run_sql(uri, others.format(f"id IN ({', '.join(found)})")))
 
 
 def fetching() -> list[str]:
