@@ -392,6 +392,6 @@ def test_idle_connections_that_the_server_closed(adapter: PostgresAdapter, big: 
         assert backends(uri, "idle") >= 3
         run_sql(
             uri,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
