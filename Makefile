@@ -6,9 +6,6 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 WORKERS ?= 2
-# What failed beside other tests, alone: only what fails there as well fails the run. A run that broke off (not 1) is not
-# continued. Both failures are printed.
-AGAIN := $(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m "not slow"
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -16,7 +13,7 @@ demo: .venv/.run
 	$(BIN)/python examples/demo/run.py
 
 test: lint .venv/.servers
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" || { [ $$? -eq 1 ] && $(AGAIN); }
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: lint .venv/.servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600

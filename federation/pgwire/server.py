@@ -17,7 +17,7 @@ from federation.http.config import is_loopback
 from federation.http.errors import NotAuthenticated, ShuttingDown
 from federation.pgwire import messages
 from federation.pgwire.authentication import Authenticator
-from federation.pgwire.backends import CLOSE_SECONDS, Backends, Served
+from federation.pgwire.backends import CLOSE_SECONDS, LOOK_EVERY, Backends, Served
 from federation.pgwire.connection import Connection, Gone
 from federation.pgwire.dialect.read import statements
 from federation.pgwire.protocol import Protocol
@@ -36,7 +36,6 @@ BACKLOG = 512
 STARTUP_SECONDS = 30.0
 MOST_STARTING = 100  # connections that have not said yet who they are
 KEPT_STATEMENTS = 1024  # texts whose statements are remembered
-LOOK_EVERY = 0.05
 SECRET_BYTES = 4
 
 

@@ -107,9 +107,10 @@ def _quickest(
     weigh = optimizations.on(Optimization.COSTS) and optimizations.pushdown and query.find(*_HEAVY) is not None
     kept = query.copy() if weigh else query
     best = _plan(columns, query, Fragments(tables, describer, optimizations), costs, weigh=weigh)
+    if not weigh or best.seconds is None:
+        return best
     counting = any(isinstance(each.this, exp.Distinct) for each in kept.find_all(exp.AggFunc))
-    least = COUNTED_SECONDS if counting else WEIGHED_SECONDS
-    if not weigh or best.seconds is None or best.seconds < least or not hash_joined(kept):
+    if best.seconds < (COUNTED_SECONDS if counting else WEIGHED_SECONDS) or not hash_joined(kept):
         return best
     sources = {each.source.name for each in tables.values()}
     eager = kept.copy()
@@ -154,8 +155,8 @@ def quicker(other: Plan, best: Plan, *, counting: bool = False) -> bool:
     assert other.seconds is not None
     assert best.seconds is not None
     local = other.bytes / LOCAL_BYTES_PER_SECOND
-    margin = WORTH_MOVING if other.bytes > best.bytes * MUCH_MORE else WORTH_CHANGING
-    margin = WORTH_COUNTING if counting else margin
+    moving = WORTH_MOVING if other.bytes > best.bytes * MUCH_MORE else WORTH_CHANGING
+    margin = WORTH_COUNTING if counting else moving
     return (other.seconds + local) * margin < best.seconds
 
 

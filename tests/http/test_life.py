@@ -92,7 +92,7 @@ def test_a_client_that_leaves_frees_its_query_at_the_source(
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
     eventually(lambda: statements_at(postgres) > 0)
     connection.close()
-    eventually(lambda: statements_at(postgres) == 0)
+    eventually(lambda: statements_at(postgres) == 0, 5.0)  # a fraction of a second, and as long as psql takes to start
     eventually(lambda: with_postgres.client.get("/v1/queries").json()["queries"][0]["state"] == "cancelled")
 
 
@@ -106,7 +106,7 @@ def test_a_slow_reader_holds_bounded_memory_and_slows_nobody(with_postgres: Runn
     time.sleep(2)
     # Each may have 32 MiB on its way from the source, and two chunks on theirs to the client.
     assert memory(with_postgres) - before < 0.5 * len(readers) * BIG_ROWS * BIG_WIDTH
-    eventually(lambda: twenty_queries(with_postgres) < 4 * alone + 1)  # unless something else has the processors
+    assert twenty_queries(with_postgres) < 4 * alone + 1
     for reader in readers:
         reader.close()
     eventually(lambda: statements_at(postgres) == 0)
@@ -125,7 +125,7 @@ def test_a_slow_reader_of_files_holds_bounded_memory(server: Running) -> None:
         assert sizes[-1] < len(readers) * (96 << 20)
     for reader in readers:
         reader.close()
-    eventually(lambda: not server.client.get("/v1/queries?state=running").json()["queries"])
+    eventually(lambda: not server.client.get("/v1/queries?state=running").json()["queries"], 5.0)
 
 
 def test_a_source_that_dies_and_another_that_answers(tmp_path: Path) -> None:
@@ -243,8 +243,10 @@ def test_a_drain_that_takes_too_long_breaks_off(tmp_path: Path) -> None:
     with start_server(tmp_path, "--drain", "1s") as server:
         connection = post(server, SLOW)
         eventually(lambda: server.client.get("/v1/queries", params={"state": "running"}).json()["queries"])
+        started = time.monotonic()
         server.signal(signal.SIGTERM)
-        assert server.process.wait(20) == -signal.SIGTERM  # 30 seconds, unless told otherwise
+        assert server.process.wait(20) == -signal.SIGTERM
+        assert time.monotonic() - started < 10
         assert not connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
