@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +40,6 @@ adapter = "postgres"
 uri = {uri}
 cache = {{ ttl = "1h" }}
 """
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,12 @@ class Place:
 
 def seconds_of(server: Running) -> float:
     """Of processors, that the server has used, with all its processes."""
-    return sum(map(_seconds, server.pids()))
+    return sum(map(seconds_of_process, server.pids()))
 
 
-def _seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def seconds_of_process(pid: int) -> float:
+    """By Linux's clock of another process, for /proc counts in hundredths of a second."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 @contextmanager

@@ -18,12 +18,15 @@ import psycopg
 import pyarrow as pa
 
 import federation
-from benchmarks.http.place import COLUMNS, Place, seconds_of
+from benchmarks.environment import peers_python
+from benchmarks.http.extension import Extension
+from benchmarks.http.place import COLUMNS, Place, seconds_of, seconds_of_process
 from federation.dbapi import Connection
 from tests.waiting import eventually
 
 FILE = f"SELECT {COLUMNS} FROM f.numbers"
 POSTGRES = f"SELECT {COLUMNS} FROM pg.numbers"
+CACHED = f"SELECT {COLUMNS} FROM kept.numbers"
 LONG = 10.0  # seconds that the turns of a way may take before it has had enough
 PAGE_ROWS = 10_000  # about the size of a page of Trino
 #: what a page's values become, by the types of the columns
@@ -51,7 +54,7 @@ class Measured:
     beside: str
     seconds: float
     first: float | None
-    processor: float  # seconds of this process and the server's
+    processor: float  # seconds of this process, the server's and DuckDB's with its extension
     rows: int
 
 
@@ -64,12 +67,20 @@ class Fetch:
         self.embedded = federation.connect(here.catalog)
         self._duck = duckdb.connect()
         self._postgres = psycopg.connect(here.postgres)
+        self._extension = Extension(peers_python(), here.postgres, f"SELECT {COLUMNS} FROM pg.public.numbers")
+
+    def processor(self) -> float:
+        """The seconds that all have used who bring rows, but PostgreSQL."""
+        return time.process_time() + seconds_of(self._here.server) + seconds_of_process(self._extension.pid)
 
     def duckdb_arrow(self) -> Turn:
         return Turn(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").to_arrow_table().num_rows)
 
     def duckdb_pandas(self) -> Turn:
         return Turn(len(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").df()))
+
+    def duckdb_postgres(self) -> Turn:
+        return Turn(self._extension.fetch())
 
     def psycopg_rows(self) -> Turn:
         with self._postgres.cursor() as cursor:
@@ -143,7 +154,7 @@ class Fetch:
         return Turn(len(rows), first)
 
     def close(self) -> None:
-        for each in (self.remote, self.embedded, self._duck, self._postgres):
+        for each in (self.remote, self.embedded, self._duck, self._postgres, self._extension):
             each.close()
 
 
@@ -151,6 +162,7 @@ def ways(fetch: Fetch) -> list[Way]:
     arrow, csv, document = "application/vnd.apache.arrow.stream", "text/csv", "application/json"
     remote, embedded = fetch.remote, fetch.embedded
     duck, frame, driver = "DuckDB in process, Arrow", "DuckDB in process, pandas", "psycopg, rows"
+    extension = "DuckDB over PostgreSQL, Arrow"
     return [
         Way(duck, duck, fetch.duckdb_arrow),
         Way("file: embedded, Arrow", duck, lambda: fetch.arrow(embedded, FILE)),
@@ -160,12 +172,16 @@ def ways(fetch: Fetch) -> list[Way]:
         Way("file: client, Arrow", duck, lambda: fetch.arrow(remote, FILE)),
         Way("file: JSON pages, rows", duck, lambda: fetch.json_pages(FILE)),
         Way("file: client, rows", duck, lambda: fetch.rows(remote, FILE)),
+        Way("cache: HTTP, Arrow", duck, lambda: fetch.http(CACHED, arrow)),
+        Way("cache: client, Arrow", duck, lambda: fetch.arrow(remote, CACHED)),
         Way(frame, frame, fetch.duckdb_pandas),
         Way("file: client, pandas", frame, lambda: fetch.pandas(remote, FILE)),
+        Way(extension, extension, fetch.duckdb_postgres),
+        Way("PostgreSQL: embedded, Arrow", extension, lambda: fetch.arrow(embedded, POSTGRES)),
+        Way("PostgreSQL: client, Arrow", extension, lambda: fetch.arrow(remote, POSTGRES)),
         Way(driver, driver, fetch.psycopg_rows),
         Way("psycopg, rows streamed", driver, fetch.psycopg_stream),
         Way("PostgreSQL: client, rows", driver, lambda: fetch.rows(remote, POSTGRES)),
-        Way("PostgreSQL: client, Arrow", driver, lambda: fetch.arrow(remote, POSTGRES)),
         Way("PostgreSQL: client, pandas", driver, lambda: fetch.pandas(remote, POSTGRES)),
         Way("PostgreSQL: JSON pages, rows", driver, lambda: fetch.json_pages(POSTGRES)),
     ]
@@ -181,20 +197,19 @@ def measure(here: Place, repeat: int) -> list[Measured]:
             for way in chosen:
                 made = turns[way.name]
                 if sum(turn.seconds for turn in made) < LONG:
-                    made.append(_turn(way, here))
+                    made.append(_turn(way, fetch, here.rows))
     finally:
         fetch.close()
     return [min(each[1:] or each, key=lambda turn: turn.seconds) for each in turns.values()]
 
 
-def _turn(way: Way, here: Place) -> Measured:
-    own, server, started = time.process_time(), seconds_of(here.server), time.perf_counter()
+def _turn(way: Way, fetch: Fetch, rows: int) -> Measured:
+    before, started = fetch.processor(), time.perf_counter()
     turn = way.run()
     seconds = time.perf_counter() - started
-    if turn.rows != here.rows:
+    if turn.rows != rows:
         raise AssertionError(f"{way.name} gave {turn.rows:,} rows")
-    processor = time.process_time() - own + seconds_of(here.server) - server
-    return Measured(way.name, way.beside, seconds, turn.first, processor, turn.rows)
+    return Measured(way.name, way.beside, seconds, turn.first, fetch.processor() - before, turn.rows)
 
 
 def report(measured: list[Measured]) -> None:
