@@ -36,6 +36,7 @@ ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 # one thread works, for the rows come in the order of the file.
 AHEAD_OF_READERS, AHEAD_OF_FILES = "100KB", "32MB"
 AHEAD = "streaming_buffer_size"
+COLUMNS_ONLY = "columns_only"  # the schema in which views are found when a query is described
 INTERRUPT_EVERY = 0.05
 IDLE_CURSORS = 32
 EXPLAIN = "EXPLAIN "
@@ -194,6 +195,7 @@ class Duck:
         self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
         self._lock = threading.Lock()
         self._idle = {ahead: deque[Cursor](maxlen=IDLE_CURSORS) for ahead in (AHEAD_OF_READERS, AHEAD_OF_FILES)}
+        self._describing = deque[Cursor](maxlen=IDLE_CURSORS)
         try:
             self._connection = duckdb.connect(
                 ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
@@ -210,10 +212,23 @@ class Duck:
         return cursor
 
     def describe(self, sql: str, cursor: Cursor | None = None) -> tuple[tuple[str, str], ...]:
-        """The names and DuckDB types of the columns of a query, without running it; a `cursor` has its variables."""
-        with translate_errors(sql):
-            relation = _bind(cursor or self._connection.cursor(), sql)
+        """The names and DuckDB types of the columns of a query, without running it or opening the files of a view; a
+        `cursor` has its variables."""
+        with self._cursor_to_describe() as own, translate_errors(sql):
+            relation = _bind(cursor or own, sql)
             return tuple(zip(relation.columns, map(str, relation.types), strict=True))
+
+    @contextmanager
+    def _cursor_to_describe(self) -> Iterator[Cursor]:
+        try:
+            cursor = self._describing.pop()
+        except IndexError:
+            cursor = self._connection.cursor()
+            cursor.execute(f"SET search_path = '{COLUMNS_ONLY},main'").fetchall()
+        try:
+            yield cursor
+        finally:
+            self._describing.append(cursor)
 
     def result_schema(self, sql: str) -> pa.Schema:
         """The schema that `run` gives for a query, without running it."""
@@ -236,9 +251,15 @@ class Duck:
             cursor.unregister("empty")
 
     def create_view(self, name: str, sql: str) -> None:
-        """A view that every cursor sees, over a query of ours."""
-        with self._lock, translate_errors(sql):
-            self._connection.cursor().execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}").fetchall()
+        """A view that every cursor sees, over a query of ours; `describe` sees one of its columns only."""
+        columns = self.describe(sql)
+        nulls = ", ".join(f"CAST(NULL AS {type_}) AS {quoted(column)}" for column, type_ in columns)
+        self.change(
+            [
+                f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}",
+                f"CREATE OR REPLACE VIEW {COLUMNS_ONLY}.{quoted(name)} AS SELECT {nulls}",
+            ]
+        )
 
     def create_function(self, name: str, function: Callable[..., Any], parameters: Sequence[str], result: str) -> None:
         """A function in Python that every query can call, with an effect: DuckDB calls it for each row that needs it,
@@ -320,7 +341,7 @@ class Duck:
 
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
-        for each in self._idle.values():
+        for each in (*self._idle.values(), self._describing):
             each.clear()
         self._connection.close()
         shutil.rmtree(self.spill_folder, ignore_errors=True)
@@ -351,12 +372,13 @@ def _lock_down(connection: Cursor, paths: Sequence[str]) -> None:
     # DuckDB holds what a query says against these before it takes it for a pattern.
     directories += [as_pattern(path) for path in directories if as_pattern(path) != path]
     files += [as_pattern(path) for path in files if as_pattern(path) != path]
+    connection.execute(f"CREATE SCHEMA {COLUMNS_ONLY}").fetchall()
     for setting, value in (
         ("TimeZone", "UTC"),
         ("python_enable_replacements", False),
         ("allowed_directories", directories),
         ("allowed_paths", files),
-        ("allowed_configs", [AHEAD]),
+        ("allowed_configs", [AHEAD, "search_path"]),
         ("enable_external_access", False),
         ("lock_configuration", True),
     ):

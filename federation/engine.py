@@ -349,20 +349,20 @@ class Engine:
         self._known_statements.keep(sql, params, whose, bound, shape, placeholders)
         plan = None if anew else self._known_plans.get(shape, bound.tables, optimizations)
         if plan is None:
-            plan = self._made_plan(bound, shape, self._typed(bound, to_sql(query)), optimizations)
+            plan = self._made_plan(bound, shape, optimizations)
         return self._noted(plan, bound.tables, rights)
 
     def _noted(self, plan: Plan, tables: Mapping[str, CatalogTable], rights: Rights) -> Planned:
         plan.notes += self.verifier.notes(fragment.source.name for fragment in plan.fragments)
         return Planned(plan, self._local.arrow_schema(plan.columns), tables, rights.withholds)
 
-    def _made_plan(
-        self, bound: Bound, shape: Shape, columns: Sequence[tuple[str, str]], optimizations: Optimizations
-    ) -> Plan:
+    def _made_plan(self, bound: Bound, shape: Shape, optimizations: Optimizations) -> Plan:
+        text = to_sql(bound.query) if shape.keys else shape.text
+        columns = self._typed(bound, text)
         for node in bound.query.walk():
             node._meta = None  # positions have served, and every copy of the tree would copy them
         timeless = not fold_now(bound.query)
-        plan = local_plan(columns, bound.query, bound.tables, self._local, optimizations)
+        plan = local_plan(columns, bound.query, bound.tables, self._local, optimizations, text)
         if plan is None:
             known = {identifier: self._local.columns(identifier) for identifier in bound.tables}
             normalized = normalize(bound.query, known, self._local.evaluate)

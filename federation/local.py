@@ -24,6 +24,7 @@ class LocalSchema:
         self._duck = duck
         self._lock = threading.Lock()
         self._identifiers: dict[object, str] = {}
+        self._views: set[str] = set()
         self._read_here: dict[Adapter, SupportsLocalScan | None] = {}  # for isinstance takes long to find out
         self.describe = lru_cache(1024)(duck.describe)
         self._evaluate = lru_cache(1024)(self._evaluated)
@@ -45,6 +46,10 @@ class LocalSchema:
                 self._identifiers[key] = identifier
         return identifier
 
+    def reads(self, identifier: str) -> bool:
+        """Whether DuckDB reads the table of that identifier by itself."""
+        return identifier in self._views
+
     def columns(self, identifier: str) -> dict[str, str]:
         """The columns of a table and their DuckDB types."""
         return dict(self.describe(f'SELECT * FROM "{identifier}"'))
@@ -65,6 +70,7 @@ class LocalSchema:
     def _create(self, identifier: str, table: CatalogTable, sql: str | None) -> None:
         if sql is not None:
             self._duck.create_view(identifier, f"SELECT * FROM {sql}")
+            self._views.add(identifier)
             return
         names = [column.name.lower() for column in table.table.columns]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 from sqlglot import exp
 
-from adapters.base import Predicate, ScanRequest, SupportsLocalScan, SupportsQuery, Table, TableName
+from adapters.base import Predicate, ScanRequest, SupportsQuery, Table
 from adapters.sql.dialect import Declined, Reason, SourceDialect
 from adapters.sql.queries import Translated, translate_query
 from catalog.model import CatalogTable, Source
@@ -19,7 +19,10 @@ from federation.planner.optimizations import Optimization, Optimizations
 
 
 class Describer(Protocol):
-    """What DuckDB says of a query over the empty typed tables, and of constants: type and text of each."""
+    """What DuckDB says of a query over the empty typed tables, and of constants: type and text of each; and which
+    tables it reads by itself."""
+
+    def reads(self, identifier: str) -> bool: ...
 
     def describe(self, sql: str) -> Sequence[tuple[str, str]]: ...
 
@@ -37,7 +40,6 @@ class Fragments:
         self.made: list[Fragment] = []
         self.local_scans: list[LocalScan] = []
         self._describer = describer
-        self._local_sql: dict[tuple[str, TableName], str | None] = {}  # files are not looked for twice
 
     def dialect(self, source: Source) -> SourceDialect | None:
         """The dialect of a source that takes whole queries."""
@@ -48,15 +50,9 @@ class Fragments:
         of_source = {key: each for key, each in self.tables.items() if each.source.name == source.name}
         return {key: each.table for key, each in of_source.items() if not is_native(each)}
 
-    def local_sql(self, table: CatalogTable) -> str | None:
-        """How DuckDB reads the table by itself, if it can."""
-        adapter, name = table.source.adapter, table.table.name
-        if not isinstance(adapter, SupportsLocalScan):
-            return None
-        key = (table.source.name, name)
-        if key not in self._local_sql:
-            self._local_sql[key] = adapter.local_sql(name)
-        return self._local_sql[key]
+    def read_here(self, identifier: str) -> bool:
+        """Whether DuckDB reads the table by itself."""
+        return self._describer.reads(identifier)
 
     def remote(self, source: Source, query: exp.Query, translated: Translated, notes: list[Note]) -> exp.Expr:
         """The relation that stands for an island. `query` is the original, in DuckDB's dialect. Raises Declined when

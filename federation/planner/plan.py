@@ -44,17 +44,17 @@ def local_plan(
     tables: Mapping[str, CatalogTable],
     describer: Describer,
     optimizations: Optimizations,
+    text: str | None = None,
 ) -> Plan | None:
     """For a bound query of which DuckDB reads all by itself, and knows best how; None for any other, where a declared
-    constraint may spare it a table, and where fences need to be looked at."""
-    if fenced(query):
+    constraint may spare it a table, and where fences need to be looked at. `text` is the query's, where it is known."""
+    if not tables or not all(map(describer.reads, tables)) or fenced(query):
         return None
-    fragments = Fragments(tables, describer, optimizations)
-    if not tables or any(each.constraint or fragments.local_sql(each) is None for each in tables.values()):
+    if any(each.constraint for each in tables.values()):
         return None
     read = [tables[table.name] for table in query.find_all(exp.Table) if table.name in tables]
     scans = [LocalScan(each.source, each.table.name) for each in read]
-    return Plan(columns, [], scans, [], to_sql(query), [] if optimizations.pushdown else [_PUSHDOWN_OFF])
+    return Plan(columns, [], scans, [], text or to_sql(query), [] if optimizations.pushdown else [_PUSHDOWN_OFF])
 
 
 def make_plan(

@@ -35,7 +35,7 @@ class ScanPlacer:
             found = self.fragments.tables.get(table.name)
             if found is None:
                 continue
-            if self.fragments.local_sql(found) is not None:
+            if self.fragments.read_here(table.name):
                 self.fragments.local_scans.append(LocalScan(found.source, found.table.name))
                 continue
             scan = self._scan(table, found)

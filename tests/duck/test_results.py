@@ -4,9 +4,11 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adapters import errors
@@ -52,12 +54,38 @@ def test_describe_over_empty_tables(duck: Duck):
         duck.describe('FROM "a ""table"""')
 
 
+MANY_TYPES = (
+    "SELECT 1 AS a, true AS b, uuid() AS u, '{}'::JSON AS j, sum(1) AS h, '101'::BIT AS bit, {'x': [true]} AS s, "
+    "MAP {'k': 1::HUGEINT} AS m, 'v'::ENUM ('u', 'v') AS e, NULL AS n, 1.5::DECIMAL(4,1) AS d, 'x' AS \"q \"\"\""
+)
+
+
 def test_result_schema_is_what_run_gives(duck: Duck):
-    sql = (
-        "SELECT 1 AS a, true AS a, uuid() AS u, '{}'::JSON AS j, sum(1) AS h, '101'::BIT AS b, {'x': [true]} AS s, "
-        "MAP {'k': 1::HUGEINT} AS m, 'v'::ENUM ('u', 'v') AS e, NULL AS n, 1.5::DECIMAL(4,1) AS d, 'x' AS \"q \"\"\""
-    )
+    sql = MANY_TYPES.replace(" AS b,", " AS a,")
     assert duck.result_schema(sql) == table(duck, sql).schema
+
+
+def test_describe_sees_a_view_with_its_own_types(duck: Duck):
+    duck.create_view('a "view"', MANY_TYPES)
+    assert duck.describe('FROM "a ""view"""') == duck.describe(MANY_TYPES)
+    duck.create_view('a "view"', "SELECT 1 AS other")
+    assert duck.describe('FROM "a ""view"""') == (("other", "INTEGER"),)
+    assert table(duck, 'FROM "a ""view"""').to_pylist() == [{"other": 1}]
+
+
+def test_describe_opens_no_file_of_a_view(tmp_path: Path):
+    file = tmp_path / "numbers.parquet"
+    pq.write_table(pa.table({"i": [1, 2]}), file)
+    duck = Duck([f"{tmp_path}/"])
+    try:
+        duck.create_view("numbers", f"SELECT * FROM '{file}'")
+        assert table(duck, "SELECT sum(i) AS s FROM numbers").to_pylist() == [{"s": 3}]
+        file.unlink()
+        assert duck.describe("SELECT sum(i) AS s FROM numbers") == (("s", "HUGEINT"),)
+        with pytest.raises(errors.Error, match=r"numbers\.parquet"):
+            table(duck, "SELECT sum(i) AS s FROM numbers")
+    finally:
+        duck.close()
 
 
 ONE = uuid.UUID(int=1)
