@@ -94,7 +94,7 @@ def no_threads_left() -> bool:
     return not [t for t in threading.enumerate() if t.name == "fetch-scripted"]
 
 
-def test_one_partition_keeps_its_order():
+def test_one_partition_keeps_its_order() -> None:
     source = Scripted(listed(*[rows(i) for i in range(1000)]))
     fetcher = fetch(source)
     table = fetcher.reader().read_all()
@@ -107,7 +107,7 @@ def test_one_partition_keeps_its_order():
     assert no_threads_left()
 
 
-def test_all_partitions_are_read_once_by_fewer_threads():
+def test_all_partitions_are_read_once_by_fewer_threads() -> None:
     source = Scripted(*[listed(rows(i), rows(i + 100)) for i in range(20)])
     fetcher = fetch(source, workers=3)
     values = fetcher.reader().read_all()["i"].to_pylist()
@@ -118,7 +118,7 @@ def test_all_partitions_are_read_once_by_fewer_threads():
     assert source.closed == 1
 
 
-def test_no_partition_is_no_row():
+def test_no_partition_is_no_row() -> None:
     source = Scripted()
     fetcher = fetch(source)
     assert fetcher.reader().read_all().num_rows == 0
@@ -127,7 +127,7 @@ def test_no_partition_is_no_row():
     assert source.closed == 1
 
 
-def test_start_fetches_before_anything_is_pulled():
+def test_start_fetches_before_anything_is_pulled() -> None:
     sent = threading.Event()
 
     def make(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
@@ -141,7 +141,7 @@ def test_start_fetches_before_anything_is_pulled():
     fetcher.close()
 
 
-def test_two_partitions_are_read_at_the_same_time():
+def test_two_partitions_are_read_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=30)
 
     def make(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
@@ -153,7 +153,7 @@ def test_two_partitions_are_read_at_the_same_time():
     fetcher.close()
 
 
-def test_the_queue_is_bounded_by_bytes():
+def test_the_queue_is_bounded_by_bytes() -> None:
     made = 0
     batch = pa.record_batch({"i": pa.array(range(100_000), pa.int64())})
     limit = QUEUE_BYTES // batch.nbytes + 2
@@ -173,7 +173,7 @@ def test_the_queue_is_bounded_by_bytes():
     fetcher.close()
 
 
-def test_small_batches_that_wait_are_joined_and_huge_ones_cut():
+def test_small_batches_that_wait_are_joined_and_huge_ones_cut() -> None:
     sent = threading.Event()
 
     def small(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
@@ -198,7 +198,7 @@ def test_small_batches_that_wait_are_joined_and_huge_ones_cut():
     fetcher.close()
 
 
-def test_extension_types_and_dictionaries_survive_joining():
+def test_extension_types_and_dictionaries_survive_joining() -> None:
     schema = pa.schema(
         {"u": pa.uuid(), "j": pa.json_(), "d": pa.decimal64(12, 2), "l": pa.list_(pa.int32()), "s": pa.string()}
     )
@@ -220,7 +220,7 @@ def test_extension_types_and_dictionaries_survive_joining():
     fetcher.close()
 
 
-def test_a_failure_is_raised_as_it_was_and_cancels_the_query():
+def test_a_failure_is_raised_as_it_was_and_cancels_the_query() -> None:
     reached = threading.Event()
 
     def failing(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
@@ -244,7 +244,7 @@ def test_a_failure_is_raised_as_it_was_and_cancels_the_query():
     assert no_threads_left()
 
 
-def test_a_failure_of_the_last_of_many_partitions_is_never_the_end_of_the_stream():
+def test_a_failure_of_the_last_of_many_partitions_is_never_the_end_of_the_stream() -> None:
     def failing(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         raise SourceUnavailable("gone")
         yield
@@ -258,7 +258,7 @@ def test_a_failure_of_the_last_of_many_partitions_is_never_the_end_of_the_stream
         fetcher.close()
 
 
-def test_an_unexpected_exception_is_an_internal_error_without_its_text():
+def test_an_unexpected_exception_is_an_internal_error_without_its_text() -> None:
     def failing(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         raise ValueError("password=hunter2")
         yield
@@ -280,14 +280,14 @@ def test_an_unexpected_exception_is_an_internal_error_without_its_text():
         (pa.schema({}), "0 arrived"),
     ],
 )
-def test_another_schema_is_source_changed(sent: pa.Schema, named: str):
+def test_another_schema_is_source_changed(sent: pa.Schema, named: str) -> None:
     fetcher = fetch(Scripted(listed(), sent=sent))
     with pytest.raises(SourceChanged, match=named):
         fetcher.reader().read_all()
     fetcher.close()
 
 
-def test_a_schema_that_differs_in_nullability_only_is_the_same():
+def test_a_schema_that_differs_in_nullability_only_is_the_same() -> None:
     strict = pa.schema([pa.field("i", pa.int64(), nullable=False)])
     batch = pa.RecordBatch.from_arrays([pa.array([1], pa.int64())], schema=strict)
     fetcher = fetch(Scripted(listed(batch), sent=strict))
@@ -296,7 +296,7 @@ def test_a_schema_that_differs_in_nullability_only_is_the_same():
     fetcher.close()
 
 
-def test_cancel_ends_a_blocked_read_at_once():
+def test_cancel_ends_a_blocked_read_at_once() -> None:
     token, reached = CancelToken(), threading.Event()
     source = Scripted(blocking(rows(1), reached))
     fetcher = fetch(source, token)
@@ -314,7 +314,7 @@ def test_cancel_ends_a_blocked_read_at_once():
     assert no_threads_left()
 
 
-def test_cancel_before_the_start():
+def test_cancel_before_the_start() -> None:
     token = CancelToken()
     token.cancel(QueryTimeout("too long"))
     source = Scripted(listed(rows(1)))
@@ -325,7 +325,7 @@ def test_cancel_before_the_start():
     assert source.closed == 1
 
 
-def test_close_ends_the_source_while_the_queue_is_full_and_while_it_blocks():
+def test_close_ends_the_source_while_the_queue_is_full_and_while_it_blocks() -> None:
     reached = threading.Event()
     batch = pa.record_batch({"i": pa.array(range(100_000), pa.int64())})
 
@@ -347,7 +347,7 @@ def test_close_ends_the_source_while_the_queue_is_full_and_while_it_blocks():
         fetcher.reader().read_all()
 
 
-def test_close_without_a_start_closes_the_scan():
+def test_close_without_a_start_closes_the_scan() -> None:
     source = Scripted(listed(rows(1)))
     fetcher = fetch(source)
     fetcher.close()
@@ -356,7 +356,7 @@ def test_close_without_a_start_closes_the_scan():
     assert source.ended == []
 
 
-def test_a_source_that_ends_quietly_when_it_is_cancelled_is_not_complete():
+def test_a_source_that_ends_quietly_when_it_is_cancelled_is_not_complete() -> None:
     reached = threading.Event()
 
     def quiet(cancel: CancelToken) -> Iterator[pa.RecordBatch]:
@@ -377,7 +377,7 @@ def test_a_source_that_ends_quietly_when_it_is_cancelled_is_not_complete():
         fetcher.reader().read_all()
 
 
-def test_duckdb_reads_two_fragments_and_gets_the_original_failure():
+def test_duckdb_reads_two_fragments_and_gets_the_original_failure() -> None:
     def failing(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         yield rows(*range(5000))
         raise SourceUnavailable("the connection broke", source="pg")
@@ -408,7 +408,7 @@ def test_duckdb_reads_two_fragments_and_gets_the_original_failure():
         duck.close()
 
 
-def test_a_limit_in_duckdb_ends_the_source():
+def test_a_limit_in_duckdb_ends_the_source() -> None:
     def endless(_cancel: CancelToken) -> Iterator[pa.RecordBatch]:
         while True:
             yield rows(*range(5000))
@@ -424,7 +424,7 @@ def test_a_limit_in_duckdb_ends_the_source():
     assert no_threads_left()
 
 
-def test_the_deadline_cancels_with_a_timeout_unless_stopped():
+def test_the_deadline_cancels_with_a_timeout_unless_stopped() -> None:
     late, in_time = CancelToken(), CancelToken()
     ended = threading.Event()
     late.register(ended.set)

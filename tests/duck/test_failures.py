@@ -37,7 +37,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("sql", "kind", "at"), FAILURES, ids=[f[0] for f in FAILURES])
-def test_a_failure_has_its_class_and_position(duck: Duck, sql: str, kind: type[errors.Error], at: str | None):
+def test_a_failure_has_its_class_and_position(duck: Duck, sql: str, kind: type[errors.Error], at: str | None) -> None:
     with pytest.raises(errors.Error) as caught:
         table(duck, sql)
     assert type(caught.value) is kind
@@ -49,7 +49,7 @@ def test_a_failure_has_its_class_and_position(duck: Duck, sql: str, kind: type[e
         assert sql[position - 1 :].startswith(at)
 
 
-def test_a_failure_in_the_middle_of_a_stream_has_its_class(duck: Duck):
+def test_a_failure_in_the_middle_of_a_stream_has_its_class(duck: Duck) -> None:
     sql = "SELECT CASE WHEN i = 1900000 THEN ('a' || i)::INTEGER ELSE i END AS x FROM range(2000000) AS t(i)"
     rows = duck.run(duck.cursor(), sql, {})
     next(rows)
@@ -60,14 +60,14 @@ def test_a_failure_in_the_middle_of_a_stream_has_its_class(duck: Duck):
         next(rows)
 
 
-def test_the_nearest_names_are_in_the_hint(duck: Duck):
+def test_the_nearest_names_are_in_the_hint(duck: Duck) -> None:
     with pytest.raises(errors.ColumnNotFound) as caught:
         duck.describe("SELECT amont FROM (SELECT 1 AS amount)")
     assert "amount" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("sql", ["SELECT count(*) FROM range(1000000000000)", "FROM range(1000000000000)"])
-def test_cancel_interrupts_a_running_query(duck: Duck, sql: str):
+def test_cancel_interrupts_a_running_query(duck: Duck, sql: str) -> None:
     token = CancelToken()
     timer = threading.Timer(0.2, token.cancel, [errors.QueryTimeout("too long")])
     timer.start()
@@ -81,7 +81,7 @@ def test_cancel_interrupts_a_running_query(duck: Duck, sql: str):
     assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
 
 
-def test_close_from_another_thread_ends_a_blocked_pull(duck: Duck):
+def test_close_from_another_thread_ends_a_blocked_pull(duck: Duck) -> None:
     block, waiting, released = threading.Event(), threading.Event(), threading.Event()
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -114,7 +114,7 @@ def test_close_from_another_thread_ends_a_blocked_pull(duck: Duck):
     assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
 
 
-def test_a_source_failure_is_raised_as_it_was(duck: Duck):
+def test_a_source_failure_is_raised_as_it_was(duck: Duck) -> None:
     token = CancelToken()
     original = errors.SourceUnavailable("gone", source="pg")
 
@@ -129,7 +129,7 @@ def test_a_source_failure_is_raised_as_it_was(duck: Duck):
     assert caught.value is original
 
 
-def test_many_threads_share_one_database(duck: Duck):
+def test_many_threads_share_one_database(duck: Duck) -> None:
     answers: list[int] = []
 
     def ask(number: int) -> None:

@@ -12,13 +12,13 @@ from adapters.duck_types import as_pattern
 from tests.duck.helpers import literal, table, value
 
 
-def test_allowed_files_can_be_read_and_no_other(duck: Duck, folder: Path):
+def test_allowed_files_can_be_read_and_no_other(duck: Duck, folder: Path) -> None:
     assert table(duck, f"FROM read_csv({literal(as_pattern(str(folder)) + '/*.csv')})")["i"].to_pylist() == [1, 2]
     assert table(duck, f"FROM read_csv({literal(folder.parent / 'one.csv')})")["i"].to_pylist() == [7]
 
 
 @pytest.mark.parametrize("function", ["read_csv", "read_text", "read_blob", "glob", "read_json", "read_parquet"])
-def test_other_files_are_shut(duck: Duck, folder: Path, function: str):
+def test_other_files_are_shut(duck: Duck, folder: Path, function: str) -> None:
     elsewhere = [
         "/etc/passwd",
         folder.parent / "secret.csv",
@@ -34,7 +34,7 @@ def test_other_files_are_shut(duck: Duck, folder: Path, function: str):
             table(duck, f"SELECT * FROM {function}({literal(path)})")
 
 
-def test_a_file_name_is_no_table(duck: Duck):
+def test_a_file_name_is_no_table(duck: Duck) -> None:
     with pytest.raises(errors.NotSupportedError):
         table(duck, "SELECT * FROM '/etc/passwd.csv'")
 
@@ -61,7 +61,7 @@ def test_a_file_name_is_no_table(duck: Duck):
         "BEGIN",
     ],
 )
-def test_only_queries_run(duck: Duck, folder: Path, statement: str):
+def test_only_queries_run(duck: Duck, folder: Path, statement: str) -> None:
     duck.create_table("known", pa.schema({"i": pa.int64()}))
     text = statement.format(str(folder).replace("'", "''"))
     with pytest.raises(errors.NotSupportedError, match="statements do not run here"):
@@ -74,12 +74,12 @@ def test_only_queries_run(duck: Duck, folder: Path, statement: str):
 
 
 @pytest.mark.parametrize("text", ["", "-- nothing", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE known"])
-def test_exactly_one_statement(duck: Duck, text: str):
+def test_exactly_one_statement(duck: Duck, text: str) -> None:
     with pytest.raises(errors.SQLSyntaxError, match="one statement"):
         table(duck, text)
 
 
-def test_the_configuration_is_locked_even_for_a_raw_cursor(duck: Duck):
+def test_the_configuration_is_locked_even_for_a_raw_cursor(duck: Duck) -> None:
     for setting in (
         "enable_external_access = true",
         "allowed_directories = ['/']",
@@ -94,14 +94,14 @@ def test_the_configuration_is_locked_even_for_a_raw_cursor(duck: Duck):
             duck.cursor().execute(f"SET {setting}").fetchall()
 
 
-def test_python_variables_are_no_tables(duck: Duck):
+def test_python_variables_are_no_tables(duck: Duck) -> None:
     visible = pa.table({"i": [1]})
     with pytest.raises(errors.TableNotFound):
         table(duck, "SELECT * FROM visible")
     assert visible.num_rows == 1
 
 
-def test_every_cursor_has_the_settings(duck: Duck):
+def test_every_cursor_has_the_settings(duck: Duck) -> None:
     names = ["TimeZone", "streaming_buffer_size", "python_enable_replacements"]
     for cursor in (duck.cursor(), duck.cursor()):
         row = cursor.sql("SELECT " + ", ".join(f"current_setting('{name}')" for name in names)).fetchall()[0]
@@ -109,14 +109,14 @@ def test_every_cursor_has_the_settings(duck: Duck):
     assert value(duck, "TIMESTAMPTZ '2024-01-01 00:00:00'") == dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
-def test_what_one_cursor_registers_no_other_sees(duck: Duck):
+def test_what_one_cursor_registers_no_other_sees(duck: Duck) -> None:
     first = duck.cursor()
     first.register("mine", pa.table({"i": [1]}))
     with pytest.raises(errors.TableNotFound):
         duck.run(duck.cursor(), "SELECT * FROM mine", {})
 
 
-def test_the_spill_folder_is_private_and_goes_with_the_database(tmp_path: Path):
+def test_the_spill_folder_is_private_and_goes_with_the_database(tmp_path: Path) -> None:
     duck = Duck(memory_limit="40MB", temp_directory=str(tmp_path), threads=1)
     (spill,) = tmp_path.iterdir()
     assert spill.stat().st_mode & 0o077 == 0
@@ -129,7 +129,7 @@ def test_the_spill_folder_is_private_and_goes_with_the_database(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_over_the_memory_limit_without_relief():
+def test_over_the_memory_limit_without_relief() -> None:
     duck = Duck(memory_limit="30MB", threads=1)
     with pytest.raises(errors.OutOfMemory) as caught:
         table(duck, "SELECT list(i) FROM range(20000000) AS t(i)")

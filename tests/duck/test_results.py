@@ -16,7 +16,7 @@ from adapters.duck import Duck
 from tests.duck.helpers import RAMP, table, value
 
 
-def test_describe_over_empty_tables(duck: Duck):
+def test_describe_over_empty_tables(duck: Duck) -> None:
     schema = pa.schema(
         {
             "i": pa.int64(),
@@ -60,12 +60,12 @@ MANY_TYPES = (
 )
 
 
-def test_result_schema_is_what_run_gives(duck: Duck):
+def test_result_schema_is_what_run_gives(duck: Duck) -> None:
     sql = MANY_TYPES.replace(" AS b,", " AS a,")
     assert duck.result_schema(sql) == table(duck, sql).schema
 
 
-def test_describe_sees_a_view_with_its_own_types(duck: Duck):
+def test_describe_sees_a_view_with_its_own_types(duck: Duck) -> None:
     duck.create_view('a "view"', MANY_TYPES)
     assert duck.describe('FROM "a ""view"""') == duck.describe(MANY_TYPES)
     duck.create_view('a "view"', "SELECT 1 AS other")
@@ -73,7 +73,7 @@ def test_describe_sees_a_view_with_its_own_types(duck: Duck):
     assert table(duck, 'FROM "a ""view"""').to_pylist() == [{"other": 1}]
 
 
-def test_describe_opens_no_file_of_a_view(tmp_path: Path):
+def test_describe_opens_no_file_of_a_view(tmp_path: Path) -> None:
     file = tmp_path / "numbers.parquet"
     pq.write_table(pa.table({"i": [1, 2]}), file)
     duck = Duck([f"{tmp_path}/"])
@@ -117,7 +117,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("expression", "type_", "expected"), VALUES, ids=[v[0] for v in VALUES])
-def test_a_value_has_its_arrow_type(duck: Duck, expression: str, type_: pa.DataType, expected: Any):
+def test_a_value_has_its_arrow_type(duck: Duck, expression: str, type_: pa.DataType, expected: Any) -> None:
     sql = f"SELECT x FROM (VALUES (1, {expression}), (2, NULL), (3, {expression})) AS t(i, x) ORDER BY i"
     result = table(duck, sql)
     result.validate(full=True)
@@ -126,7 +126,7 @@ def test_a_value_has_its_arrow_type(duck: Duck, expression: str, type_: pa.DataT
 
 
 @pytest.mark.parametrize("expression", ["1" + "0" * 38 + "::HUGEINT", "-1" + "0" * 38 + "::HUGEINT"])
-def test_a_hugeint_beyond_38_digits_is_an_error(duck: Duck, expression: str):
+def test_a_hugeint_beyond_38_digits_is_an_error(duck: Duck, expression: str) -> None:
     with pytest.raises(errors.NumericOutOfRange, match='"x"') as caught:
         table(duck, f"SELECT {expression} AS x")
     assert caught.value.hint == 'CAST("x" AS VARCHAR)'
@@ -137,7 +137,7 @@ def test_a_hugeint_beyond_38_digits_is_an_error(duck: Duck, expression: str):
     assert duck.run(cursor, "SELECT 1 AS x", {}).read_all().num_rows == 1
 
 
-def test_a_uhugeint_is_never_a_negative_number(duck: Duck):
+def test_a_uhugeint_is_never_a_negative_number(duck: Duck) -> None:
     with pytest.raises(errors.NumericOutOfRange, match='"x"'):
         table(duck, "SELECT 340282366920938463463374607431768211455::UHUGEINT AS x")
     with pytest.raises(errors.NumericOutOfRange):
@@ -145,7 +145,7 @@ def test_a_uhugeint_is_never_a_negative_number(duck: Duck):
 
 
 @pytest.mark.parametrize("expression", ["['1'::BIT]", "{'t': '12:00:00+01'::TIMETZ}", "MAP {'k': ['1'::BIT]}"])
-def test_a_nested_type_without_an_arrow_type_names_the_column_and_a_cast(duck: Duck, expression: str):
+def test_a_nested_type_without_an_arrow_type_names_the_column_and_a_cast(duck: Duck, expression: str) -> None:
     for ask in (duck.result_schema, lambda sql: table(duck, sql)):
         with pytest.raises(errors.NotSupportedError, match='"my col"') as caught:
             ask(f'SELECT {expression} AS "my col"')
@@ -153,7 +153,7 @@ def test_a_nested_type_without_an_arrow_type_names_the_column_and_a_cast(duck: D
     assert value(duck, f"CAST({expression} AS VARCHAR)")
 
 
-def test_text_casts_keep_names_order_and_position(duck: Duck):
+def test_text_casts_keep_names_order_and_position(duck: Duck) -> None:
     sql = 'SELECT i AS a, (i % 2)::INTEGER::BIT AS a, \'é\' AS "ü """ FROM range(300000) AS t(i) ORDER BY i DESC -- end'
     result = table(duck, sql)
     assert result.schema.names == ["a", "a", 'ü "']
@@ -166,14 +166,14 @@ def test_text_casts_keep_names_order_and_position(duck: Duck):
     assert bad[caught.value.position - 1 :].startswith("::INTEGER")
 
 
-def test_ordinary_columns_are_not_copied(duck: Duck):
+def test_ordinary_columns_are_not_copied(duck: Duck) -> None:
     before = pa.total_allocated_bytes()
     result = table(duck, f"SELECT i, i::DOUBLE AS d, i::HUGEINT AS h, i::VARCHAR AS s {RAMP}")
     assert result.num_rows == 200_000
     assert pa.total_allocated_bytes() - before < 100_000  # the buffers are DuckDB's own
 
 
-def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck):
+def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck) -> None:
     cursor = duck.cursor()
     made = 0
 
@@ -196,5 +196,5 @@ def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck):
         duck.run(cursor, "SELECT i FROM endless", {})
 
 
-def test_an_empty_result_has_its_schema(duck: Duck):
+def test_an_empty_result_has_its_schema(duck: Duck) -> None:
     assert table(duck, "SELECT 1 AS i, true AS b WHERE false").schema == pa.schema({"i": pa.int32(), "b": pa.bool_()})

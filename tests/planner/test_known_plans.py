@@ -37,7 +37,9 @@ def rows(engine: Engine, sql: str, params: Any = None, **more: Any) -> list[dict
     return engine.query(sql, params, **more).read_all().to_pylist()
 
 
-def test_the_source_is_asked_again_but_nothing_is_planned(lite: tuple[Engine, RecordingAdapter], change: Change):
+def test_the_source_is_asked_again_but_nothing_is_planned(
+    lite: tuple[Engine, RecordingAdapter], change: Change
+) -> None:
     engine, adapter = lite
     assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "a"}]
     change("UPDATE p SET name = 'new'")
@@ -48,7 +50,7 @@ def test_the_source_is_asked_again_but_nothing_is_planned(lite: tuple[Engine, Re
     assert len(adapter.queries) == 2
 
 
-def test_a_large_table_is_read_in_parts_again(tmp_path: Path, postgres_server: Server):
+def test_a_large_table_is_read_in_parts_again(tmp_path: Path, postgres_server: Server) -> None:
     uri = postgres_server.create_database("known_plans")
     run_sql(uri, f"CREATE TABLE t (i int) WITH (fillfactor = 10); INSERT INTO t SELECT generate_series(1, {LARGE})")
     (tmp_path / "federation.toml").write_text(f'[sources.pg]\nadapter = "postgres"\nuri = "{uri}"\n')
@@ -67,7 +69,7 @@ def test_a_large_table_is_read_in_parts_again(tmp_path: Path, postgres_server: S
         assert len(set(adapter.requests)) == 4
 
 
-def test_other_options_are_another_plan(lite: tuple[Engine, RecordingAdapter]):
+def test_other_options_are_another_plan(lite: tuple[Engine, RecordingAdapter]) -> None:
     engine, adapter = lite
     assert rows(engine, POINT, {"id": 1}) == rows(engine, POINT, {"id": 1}, options={"pushdown": False})
     assert "WHERE" in adapter.requests[0]
@@ -84,14 +86,14 @@ def test_other_options_are_another_plan(lite: tuple[Engine, RecordingAdapter]):
 )
 def test_a_table_that_changed_is_planned_anew(
     lite: tuple[Engine, RecordingAdapter], change: Change, script: str, expected: list[dict[str, Any]] | None
-):
+) -> None:
     engine, _ = lite
     assert rows(engine, "SELECT * FROM lite.p WHERE id = '1'") == [{"id": 1, "name": "a"}]
     change(script)
     assert rows(engine, "SELECT * FROM lite.p WHERE id = '1'") == (expected or [{"id": "1", "name": b"\0"}])
 
 
-def test_a_change_that_shows_only_when_it_is_read(tmp_path: Path, change: Change):
+def test_a_change_that_shows_only_when_it_is_read(tmp_path: Path, change: Change) -> None:
     text = '[sources.lite]\nadapter = "sqlite"\npath = "lite.db"\n'
     (tmp_path / "federation.toml").write_text(text, encoding="utf-8")
     with Engine.open(tmp_path / "federation.toml") as engine:
@@ -103,19 +105,19 @@ def test_a_change_that_shows_only_when_it_is_read(tmp_path: Path, change: Change
         assert rows(engine, POINT, {"id": 1}) == [{"id": 1, "name": "a"}]
 
 
-def test_time_goes_on(lite: tuple[Engine, RecordingAdapter]):
+def test_time_goes_on(lite: tuple[Engine, RecordingAdapter]) -> None:
     engine, _ = lite
     sql = "SELECT now() AS at, id FROM lite.p WHERE id = 1 AND now() > TIMESTAMP '2020-01-01'"
     assert rows(engine, sql)[0]["at"] < rows(engine, sql)[0]["at"]
 
 
-def test_notes_are_those_of_one_run(lite: tuple[Engine, RecordingAdapter]):
+def test_notes_are_those_of_one_run(lite: tuple[Engine, RecordingAdapter]) -> None:
     engine, _ = lite
     first = engine.explain(POINT, {"id": 1}).text()
     assert engine.explain(POINT, {"id": 1}).text() == first == engine.explain(POINT, {"id": 1}).text()
 
 
-def test_keys_are_looked_up_in_every_run(lite: tuple[Engine, RecordingAdapter], change: Change):
+def test_keys_are_looked_up_in_every_run(lite: tuple[Engine, RecordingAdapter], change: Change) -> None:
     """A join with a stage changes its fragments: it is planned each time."""
     engine, _ = lite
     sql = "SELECT p.name FROM lite.p JOIN (VALUES (1)) AS v (id) ON p.id = v.id"

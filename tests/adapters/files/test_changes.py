@@ -31,7 +31,7 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000_000))
 
 
-def test_new_files_and_new_rows_are_seen(folder: Path, files: Callable[..., FilesAdapter]):
+def test_new_files_and_new_rows_are_seen(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "i\n1\n")
     adapter = files("")
     assert rows(adapter, "t") == [{"i": 1}]
@@ -45,7 +45,7 @@ def test_new_files_and_new_rows_are_seen(folder: Path, files: Callable[..., File
 @pytest.mark.parametrize("text", ["i\nx\n", "j\n1\n", "i,j\n1,2\n"])
 def test_other_columns_than_the_plan_has_are_source_changed(
     folder: Path, files: Callable[..., FilesAdapter], text: str
-):
+) -> None:
     csv(folder, "i\n1\n")
     adapter = files("t.csv")
     adapter.get_table(main("t"))
@@ -63,7 +63,7 @@ def test_other_columns_than_the_plan_has_are_source_changed(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "json", "arrow"])
-def test_a_file_that_is_gone(folder: Path, files: Callable[..., FilesAdapter], ending: str):
+def test_a_file_that_is_gone(folder: Path, files: Callable[..., FilesAdapter], ending: str) -> None:
     write: dict[str, Callable[[pa.Table, Path], None]] = {
         "csv": write_csv,
         "parquet": write_parquet,
@@ -84,7 +84,7 @@ def test_a_file_that_is_gone(folder: Path, files: Callable[..., FilesAdapter], e
         adapter.get_table(main("t"))
 
 
-def test_a_scan_shows_its_request(folder: Path, files: Callable[..., FilesAdapter]):
+def test_a_scan_shows_its_request(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "i,s\n1,x\n2,y\n")
     adapter = files("t.csv")
     planned = adapter.plan_scan(ScanRequest(main("t"), ("s",), (Predicate("i", ">", (1,)),), limit=5))

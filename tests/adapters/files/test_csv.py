@@ -22,7 +22,7 @@ from tests.adapters.files.helpers import (
 )
 
 
-def test_csv_values(folder: Path, files: Callable[..., FilesAdapter]):
+def test_csv_values(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(
         folder,
         "\ufeffid,name,amount,day,at,ok\r\n"
@@ -52,7 +52,7 @@ def test_csv_values(folder: Path, files: Callable[..., FilesAdapter]):
     assert [row["ok"] for row in read] == [True, None, False, None]
 
 
-def test_csv_options(folder: Path, files: Callable[..., FilesAdapter]):
+def test_csv_options(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "1|'a|b'|-\n2|NULL|5,5\n")
     options = {"delim": "|", "header": False, "quote": "'", "escape": "'", "nullstr": "NULL", "decimal_separator": ","}
     adapter = files("t.csv", csv=options, types={"column2": "VARCHAR"})
@@ -78,18 +78,18 @@ def test_csv_options(folder: Path, files: Callable[..., FilesAdapter]):
 )
 def test_csv_loses_nothing(
     folder: Path, files: Callable[..., FilesAdapter], text: str, expected: list[tuple[Any, ...]]
-):
+) -> None:
     csv(folder, text)
     assert [tuple(row.values()) for row in rows(files("t.csv"), "t")] == expected
 
 
-def test_quotes_after_the_sample_are_quotes(folder: Path, files: Callable[..., FilesAdapter]):
+def test_quotes_after_the_sample_are_quotes(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "i,s\n" + "1,x\n" * 30_000 + '2,"y, ""z"""\n')
     assert rows(files("t.csv"), "t")[-1] == {"i": 2, "s": 'y, "z"'}
 
 
 @pytest.mark.parametrize("last", ["abc,y\n", "1,2,3\n", "1\n", '1,"open\n'])
-def test_a_line_that_does_not_fit_is_an_error(folder: Path, files: Callable[..., FilesAdapter], last: str):
+def test_a_line_that_does_not_fit_is_an_error(folder: Path, files: Callable[..., FilesAdapter], last: str) -> None:
     csv(folder, "i,s\n" + "".join(f"{i},x\n" for i in range(30_000)) + last)
     adapter = files("t.csv")
     for read in (scan, in_duckdb):
@@ -98,7 +98,7 @@ def test_a_line_that_does_not_fit_is_an_error(folder: Path, files: Callable[...,
         assert "t.csv" in caught.value.message
 
 
-def test_a_preamble_is_not_skipped_in_silence(folder: Path, files: Callable[..., FilesAdapter]):
+def test_a_preamble_is_not_skipped_in_silence(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "Report of today\n\ni,s\n1,a\n2,b\n")
     try:
         read = rows(files("t.csv"), "t")
@@ -107,14 +107,14 @@ def test_a_preamble_is_not_skipped_in_silence(folder: Path, files: Callable[...,
     assert "Report of today" in str(read) + str(columns(files("t.csv"), "t"))
 
 
-def test_other_encodings(folder: Path, files: Callable[..., FilesAdapter]):
+def test_other_encodings(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "i,s\n1,é\n".encode("utf-16"))
     with pytest.raises(errors.DataError, match=r"t\.csv"):
         files("t.csv").get_table(main("t"))
     assert rows(files("t.csv", csv={"encoding": "utf-16"}), "t") == [{"i": 1, "s": "é"}]
 
 
-def test_many_csv_files_are_united_by_name(tmp_path: Path):
+def test_many_csv_files_are_united_by_name(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     for number in range(30):
         csv(tmp_path / "t", f"i,s\n{number},x\n", f"{number:02}.csv")
@@ -128,7 +128,7 @@ def test_many_csv_files_are_united_by_name(tmp_path: Path):
     adapter.close()
 
 
-def test_an_empty_file_has_no_row(folder: Path, files: Callable[..., FilesAdapter]):
+def test_an_empty_file_has_no_row(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     for name in ("a.csv", "b.json", "c.ndjson"):
         (folder / name).write_bytes(b"")
     adapter = files("")
@@ -137,7 +137,7 @@ def test_an_empty_file_has_no_row(folder: Path, files: Callable[..., FilesAdapte
     assert columns(adapter, "a") == {"column0": "VARCHAR"}
 
 
-def test_types_name_a_column_that_is_not_there(tmp_path: Path):
+def test_types_name_a_column_that_is_not_there(tmp_path: Path) -> None:
     csv(tmp_path, "i\n1\n")
     adapter = FilesAdapter("files", {"tables": {"t": {"path": str(tmp_path / "t.csv"), "types": {"j": "INTEGER"}}}})
     with pytest.raises(errors.CatalogError, match='"j"'):

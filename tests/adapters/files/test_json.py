@@ -21,7 +21,7 @@ from tests.adapters.files.helpers import (
 )
 
 
-def test_json_values(folder: Path, files: Callable[..., FilesAdapter]):
+def test_json_values(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     one = uuid.UUID(int=1)
     listed = [
         {"i": 1, "big": 18446744073709551615, "x": 0.5, "s": "é🎉", "l": [1, None], "o": {"a": True}, "u": str(one)},
@@ -41,7 +41,7 @@ def test_json_values(folder: Path, files: Callable[..., FilesAdapter]):
         assert columns(adapter, name)["i"] == "INTEGER"
 
 
-def test_keys_that_come_late_in_json_are_columns(folder: Path, files: Callable[..., FilesAdapter]):
+def test_keys_that_come_late_in_json_are_columns(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     lines = ['{"a": 1}'] * 30_000 + ['{"a": "x", "late": {"b": 1}}']
     (folder / "t.ndjson").write_text("\n".join(lines))
     read = rows(files("t.ndjson"), "t")
@@ -49,7 +49,7 @@ def test_keys_that_come_late_in_json_are_columns(folder: Path, files: Callable[.
     assert len(read) == 30_001
 
 
-def test_keys_that_differ_in_case_keep_their_values(folder: Path, files: Callable[..., FilesAdapter]):
+def test_keys_that_differ_in_case_keep_their_values(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     (folder / "t.json").write_text('[{"a": 1, "A": 2}, {"A": 3}]')
     assert [tuple(row.values()) for row in rows(files("t.json"), "t")] == [(1, 2), (None, 3)]
 
@@ -57,7 +57,7 @@ def test_keys_that_differ_in_case_keep_their_values(folder: Path, files: Callabl
 @pytest.mark.parametrize("row", [{"o": {"k": 1, "K": 2}}, {"o": [{"k": 1, "K": 2}]}])
 def test_nested_keys_that_differ_in_case_need_json(
     folder: Path, files: Callable[..., FilesAdapter], row: dict[str, Any]
-):
+) -> None:
     (folder / "t.json").write_text(json.dumps([row]))
     with pytest.raises(errors.NotSupportedError, match=r"t\.json") as caught:
         files("t.json").get_table(main("t"))
@@ -69,7 +69,7 @@ def test_nested_keys_that_differ_in_case_need_json(
 @pytest.mark.parametrize(
     "text", ['{"a": 1}\n{"a": 2', '{"a": 1}\nnope', '{"a": 1, "a": 2}', "\ufeff[1]", '{"a": "\\ud800"}']
 )
-def test_bad_json_is_an_error_that_names_the_file(folder: Path, files: Callable[..., FilesAdapter], text: str):
+def test_bad_json_is_an_error_that_names_the_file(folder: Path, files: Callable[..., FilesAdapter], text: str) -> None:
     (folder / "t.ndjson").write_text(text)
     with pytest.raises(errors.DataError, match=r"t\.ndjson") as caught:
         rows(files("t.ndjson"), "t")

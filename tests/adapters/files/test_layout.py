@@ -26,7 +26,7 @@ from tests.adapters.files.helpers import (
 )
 
 
-def test_a_table_per_file_by_its_stem(folder: Path, files: Callable[..., FilesAdapter]):
+def test_a_table_per_file_by_its_stem(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     csv(folder, "i\n1\n", "a.csv")
     csv(folder, "i\n1\n", "b [1].tsv")
     csv(folder, gzip.compress(b"i\n5\n"), "zipped.csv.gz")
@@ -49,7 +49,7 @@ def test_a_table_per_file_by_its_stem(folder: Path, files: Callable[..., FilesAd
     assert adapter.local_paths() == (f"{folder}/",)
 
 
-def test_several_patterns_and_equal_stems(tmp_path: Path):
+def test_several_patterns_and_equal_stems(tmp_path: Path) -> None:
     csv(tmp_path, "i\n1\n", "a.csv")
     (tmp_path / "a.json").write_text('[{"i": 2}]')
     csv(tmp_path, "i\n3\n", "b.csv")
@@ -62,7 +62,7 @@ def test_several_patterns_and_equal_stems(tmp_path: Path):
     adapter.close()
 
 
-def test_hive_directories_are_one_table(tmp_path: Path):
+def test_hive_directories_are_one_table(tmp_path: Path) -> None:
     for year, month, value in ((2023, "01", 1), (2024, "02", 2), (2024, "11", 3)):
         below = tmp_path / "orders" / f"year={year}" / f"month={month}"
         below.mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_hive_directories_are_one_table(tmp_path: Path):
     adapter.close()
 
 
-def test_hive_null_partition_and_csv(tmp_path: Path):
+def test_hive_null_partition_and_csv(tmp_path: Path) -> None:
     for key, value in (("__HIVE_DEFAULT_PARTITION__", "1"), ("a%20b", "2")):
         below = tmp_path / "t" / f"k={key}"
         below.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_hive_null_partition_and_csv(tmp_path: Path):
     adapter.close()
 
 
-def test_files_in_unlike_directories_are_no_table(tmp_path: Path):
+def test_files_in_unlike_directories_are_no_table(tmp_path: Path) -> None:
     for below in ("t", "t/k=1"):
         (tmp_path / below).mkdir(parents=True)
         csv(tmp_path / below, "i\n1\n")
@@ -101,7 +101,7 @@ def test_files_in_unlike_directories_are_no_table(tmp_path: Path):
         adapter.list_tables()
 
 
-def test_plain_directories_stay_a_table_per_file_unless_recursive(tmp_path: Path):
+def test_plain_directories_stay_a_table_per_file_unless_recursive(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / "d" / name).mkdir(parents=True)
         csv(tmp_path / "d" / name, f"i\n{len(name)}\n", f"{name}.csv")
@@ -112,7 +112,7 @@ def test_plain_directories_stay_a_table_per_file_unless_recursive(tmp_path: Path
     adapter.close()
 
 
-def test_declared_tables(tmp_path: Path):
+def test_declared_tables(tmp_path: Path) -> None:
     for number in range(3):
         csv(tmp_path, f"i;s\n{number};x,{number}\n", f"part{number}.txt")
     tables = {
@@ -145,13 +145,13 @@ def test_declared_tables(tmp_path: Path):
         ({"path": "/a.csv", "format": "xml"}, "xml"),
     ],
 )
-def test_wrong_options(options: dict[str, Any], words: str):
+def test_wrong_options(options: dict[str, Any], words: str) -> None:
     with pytest.raises(errors.CatalogError, match=words) as caught:
         FilesAdapter("files", options)
     assert caught.value.source == "files"
 
 
-def test_no_file_at_all_is_a_clear_error(folder: Path, files: Callable[..., FilesAdapter]):
+def test_no_file_at_all_is_a_clear_error(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     for path in ("*.parquet", "nowhere/*.csv", "gone.csv", ""):
         with pytest.raises(errors.SourceUnavailable, match="no file matches") as caught:
             files(path).list_tables()

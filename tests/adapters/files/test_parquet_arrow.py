@@ -43,12 +43,12 @@ TYPED = pa.table(
 )
 
 
-def test_parquet_types(folder: Path, files: Callable[..., FilesAdapter]):
+def test_parquet_types(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     write_parquet(TYPED, folder / "t.parquet")
     assert rows(files("t.parquet"), "t") == TYPED.to_pylist()
 
 
-def test_arrow_types(folder: Path, files: Callable[..., FilesAdapter]):
+def test_arrow_types(folder: Path, files: Callable[..., FilesAdapter]) -> None:
     write_arrow(TYPED, folder / "t.arrow")
     write_stream(TYPED, folder / "s.arrow")
     adapter = files("")
@@ -58,7 +58,7 @@ def test_arrow_types(folder: Path, files: Callable[..., FilesAdapter]):
         assert read.schema.field("e").type == pa.string()
 
 
-def test_types_that_the_planner_does_not_see_are_cast_where_they_are_read(tmp_path: Path):
+def test_types_that_the_planner_does_not_see_are_cast_where_they_are_read(tmp_path: Path) -> None:
     source = pa.table({"i": [1, 2]})
     pq.write_table(source, tmp_path / "t.parquet")
     duck = Duck([f"{tmp_path}/"])
@@ -79,7 +79,7 @@ def test_types_that_the_planner_does_not_see_are_cast_where_they_are_read(tmp_pa
     adapter.close()
 
 
-def test_parquet_files_are_united_by_name(tmp_path: Path):
+def test_parquet_files_are_united_by_name(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     write_parquet(pa.table({"a": [1], "b": ["x"]}), tmp_path / "t" / "0.parquet")
     write_parquet(pa.table({"c": [2.5], "a": pa.array([2**40], pa.int64())}), tmp_path / "t" / "1.parquet")
@@ -88,7 +88,7 @@ def test_parquet_files_are_united_by_name(tmp_path: Path):
     adapter.close()
 
 
-def test_arrow_files_of_one_table_must_be_alike(tmp_path: Path):
+def test_arrow_files_of_one_table_must_be_alike(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     write_arrow(pa.table({"a": [1]}), tmp_path / "t" / "0.arrow")
     write_arrow(pa.table({"a": [2]}), tmp_path / "t" / "1.arrow")
@@ -103,7 +103,7 @@ def test_arrow_files_of_one_table_must_be_alike(tmp_path: Path):
 @pytest.mark.parametrize("write", [write_parquet, write_arrow, write_stream])
 def test_a_damaged_file_is_an_error_that_names_it(
     folder: Path, files: Callable[..., FilesAdapter], damage: str, write: Callable[[pa.Table, Path], None]
-):
+) -> None:
     ending = "parquet" if write is write_parquet else "arrow"
     path = folder / f"t.{ending}"
     write(pa.table({"a": range(20_000), "s": [str(n) for n in range(20_000)]}), path)
