@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import pymysql  # type: ignore[import-untyped]
-from pymysql.constants import COMMAND  # type: ignore[import-untyped]
-from pymysql.protocol import FieldDescriptorPacket  # type: ignore[import-untyped]
+import pymysql
+from pymysql.constants import COMMAND
+from pymysql.protocol import FieldDescriptorPacket
 
 from adapters.base import CancelToken
 from adapters.errors import (

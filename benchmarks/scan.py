@@ -94,7 +94,7 @@ def plain_adbc(uri: str) -> Callable[[], int]:
 
 def extension(uri: str) -> Callable[[], int]:
     import duckdb
-    from duckdb_extensions import import_extension  # type: ignore[import-not-found]
+    from duckdb_extensions import import_extension
 
     connection = duckdb.connect()
     import_extension("postgres_scanner", con=connection)

@@ -26,7 +26,7 @@ from federation.statement import AsyncBackend, AsyncStatement, Parameters
 from federation.targets import open_target_async
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     import polars
     import pyarrow as pa
 

@@ -19,7 +19,7 @@ from federation.staleness import ANY, Demand
 from federation.statement import Backend, Catalog, Parameters, Statement
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     import polars
     import pyarrow as pa
 

@@ -20,7 +20,7 @@ from federation.text import PER_DAY, to_text
 from federation.values import EPOCH_DAY, python_values
 
 if TYPE_CHECKING:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
     import polars
 
 pc: Any = pyarrow.compute

@@ -39,7 +39,7 @@ class Extension:
 def main() -> None:
     import duckdb
     import pyarrow  # noqa: F401  DuckDB would import it within the time that is measured
-    from duckdb_extensions import import_extension  # type: ignore[import-not-found]
+    from duckdb_extensions import import_extension
 
     uri, sql = sys.argv[1:]
     connection = duckdb.connect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import http.client
 import json
 import os
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import duckdb
@@ -109,8 +109,8 @@ class Fetch:
         return Turn(self._here.rows, first)
 
     @contextmanager
-    def _asked(self, sql: str, accept: str) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._here.server.port)
+    def _asked(self, sql: str, accept: str) -> Iterator[HTTPResponse]:
+        connection = HTTPConnection("127.0.0.1", self._here.server.port)
         headers = {"Content-Type": "application/json", "Accept": accept}
         connection.request("POST", "/v1/query", json.dumps({"sql": sql}), headers)
         yield connection.getresponse()

@@ -68,7 +68,8 @@ def _request(sql: str, key: int) -> bytes:
 async def _ask(port: int, requests: list[bytes], start: int, least: int, seconds: float) -> list[float]:
     """How long each answer took, on one connection. A client of its own, for httpx uses more time than the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    until, times = time.perf_counter() + seconds, []
+    times: list[float] = []
+    until = time.perf_counter() + seconds
     while len(times) < least or time.perf_counter() < until:
         started = time.perf_counter()
         writer.write(requests[(start * 7 + len(times)) % len(requests)])

@@ -51,7 +51,7 @@ def _fill(uri: str, tables: int) -> None:
     with psycopg.connect(uri, autocommit=True) as database:
         database.execute("CREATE SCHEMA shop; CREATE TABLE shop.parent (id int PRIMARY KEY)")
         for first in range(0, tables, AT_ONCE):
-            database.execute(TABLES.format(first=first, last=min(first + AT_ONCE, tables) - 1))  # type: ignore[call-overload]
+            database.execute(TABLES.format(first=first, last=min(first + AT_ONCE, tables) - 1))
         database.execute("VACUUM ANALYZE")
 
 

@@ -10,10 +10,10 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib  # type: ignore[import-not-found]
+import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # type: ignore[import-not-found]
+import matplotlib.pyplot as plt
 
 COLOURS = ("#2166ac", "#d6604d", "#7f7f7f", "#b8a45c")
 

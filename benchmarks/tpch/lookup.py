@@ -29,11 +29,13 @@ def measure_lookup(task: dict[str, Any], source: str, customers: int) -> dict[st
 
         def driver(sql: str) -> list[Any]:
             cursor.execute(sql)
-            return cursor.fetch_arrow_table().column(0).to_pylist()
+            found: list[Any] = cursor.fetch_arrow_table().column(0).to_pylist()
+            return found
 
         def federated(sql: str) -> list[Any]:
             with engine.query(sql) as result:
-                return result.read_all().column(0).to_pylist()
+                found: list[Any] = result.read_all().column(0).to_pylist()
+                return found
 
         chosen = random.Random(1)
         for _ in range(WARM + ROUNDS):

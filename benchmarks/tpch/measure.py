@@ -159,7 +159,7 @@ def _trimmed(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-def _storage(type_: pa.DataType) -> pa.DataType:
+def _storage(type_: pa.DataType) -> Any:
     """ADBC has numerics without a scale as an extension type, whose storage is text."""
     return type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
 
@@ -175,4 +175,5 @@ def _expected(data: Path, query: str) -> pa.Table:
     with duckdb.connect() as connection:
         for table in TABLES:
             connection.execute(f"CREATE VIEW {table} AS FROM '{data}/parquet/{table}.parquet'")
-        return connection.sql(tpch.QUERIES[query]).to_arrow_table()
+        answer: pa.Table = connection.sql(tpch.QUERIES[query]).to_arrow_table()
+        return answer

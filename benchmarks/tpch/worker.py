@@ -69,7 +69,7 @@ def _catalog(task: dict[str, Any]) -> str:
 def duckdb(task: dict[str, Any]) -> Run:
     import duckdb
     import pyarrow  # noqa: F401  DuckDB would import it within the time that is measured
-    from duckdb_extensions import import_extension  # type: ignore[import-not-found]
+    from duckdb_extensions import import_extension
 
     connection = duckdb.connect()
     for source, tables in task["tables"].items():

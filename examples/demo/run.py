@@ -96,6 +96,7 @@ def crm(data: Path, port: int) -> Iterator[int]:
 
 
 def show() -> int:
+    from federation.cli.destination import destination
     from federation.cli.formats import Look, make_writer
     from federation.engine import Engine
 
@@ -113,11 +114,11 @@ def show() -> int:
         start = time.perf_counter()
         with engine.query(SQL) as result:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            writer = make_writer("table", sys.stdout.buffer, result.schema, Look(width))
-            for batch in result.batches():
-                writer.write(batch)
-            writer.end()
-            sys.stdout.buffer.flush()
+            with destination(None) as out:
+                writer = make_writer("table", out, result.schema, Look(width))
+                for batch in result.batches():
+                    writer.write(batch)
+                writer.end()
             seconds = time.perf_counter() - start
             fetched: Counter[str] = Counter()
             for part in result.progress():

@@ -30,7 +30,7 @@ def text(*values: str) -> bytes:
     return b"".join(value.encode() + b"\0" for value in values)
 
 
-def startup(version: int = 3 << 16, **parameters: str) -> bytes:
+def startup(version: int = 3 << 16, /, **parameters: str) -> bytes:
     pairs = [part for pair in parameters.items() for part in pair]
     body = struct.pack("!I", version) + text(*pairs) + b"\0"
     return struct.pack("!I", len(body) + 4) + body
@@ -100,7 +100,7 @@ class Raw:
 
     def until(self, kind: str = "Z") -> list[Message]:
         """The messages up to one of that kind."""
-        found = []
+        found: list[Message] = []
         while True:
             message = self.read()
             assert message is not None, f"the connection ended after {[each.kind for each in found]}"
@@ -110,7 +110,7 @@ class Raw:
 
     def rest(self) -> list[Message]:
         """What comes until the server closes the connection."""
-        found = []
+        found: list[Message] = []
         while (message := self.read()) is not None:
             found.append(message)
         return found

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
-from duckdb_extensions import import_extension  # type: ignore[import-not-found]
+from duckdb_extensions import import_extension
 
 SCALE = 0.01
 # The templates have parameters. What the specification draws for large databases finds nothing in one this small.
