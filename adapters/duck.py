@@ -9,8 +9,6 @@ accepts catalog tables and whitelisted functions only, before a statement comes 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +24,7 @@ from adapters.base import CancelToken
 from adapters.duck_errors import error_from, read_failure
 from adapters.duck_types import as_pattern, put_right, quoted, wanted_schema, with_text_casts
 from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
+from adapters.spill import SpillFolder
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
@@ -192,7 +191,8 @@ class Duck:
         threads: int | None = None,
         spill: bool = True,
     ) -> None:
-        self.spill_folder = tempfile.mkdtemp(prefix="federation-spill-", dir=temp_directory)
+        self._spill = SpillFolder(temp_directory)
+        self.spill_folder = self._spill.path
         self._lock = threading.Lock()
         self._idle = {ahead: deque[Cursor](maxlen=IDLE_CURSORS) for ahead in (AHEAD_OF_READERS, AHEAD_OF_FILES)}
         self._describing = deque[Cursor](maxlen=IDLE_CURSORS)
@@ -202,7 +202,7 @@ class Duck:
             )
             _lock_down(self._connection, paths)
         except BaseException:
-            shutil.rmtree(self.spill_folder, ignore_errors=True)
+            self._spill.remove()
             raise
 
     def cursor(self, ahead: str = AHEAD_OF_READERS) -> Cursor:
@@ -344,7 +344,7 @@ class Duck:
         for each in (*self._idle.values(), self._describing):
             each.clear()
         self._connection.close()
-        shutil.rmtree(self.spill_folder, ignore_errors=True)
+        self._spill.remove()
 
 
 def _config(folder: str, memory_limit: str | None, threads: int | None, spill: bool) -> dict[str, Any]:

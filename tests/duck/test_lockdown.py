@@ -1,6 +1,8 @@
 """What a query can reach, and what it cannot."""
 
 import datetime as dt
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ from adapters import errors
 from adapters.duck import Duck
 from adapters.duck_types import as_pattern
 from tests.duck.helpers import literal, table, value
+from tests.waiting import eventually
 
 
 def test_allowed_files_can_be_read_and_no_other(duck: Duck, folder: Path) -> None:
@@ -127,6 +130,20 @@ def test_the_spill_folder_is_private_and_goes_with_the_database(tmp_path: Path) 
     duck.close()
     duck.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_spilled_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    mine = Duck(temp_directory=str(tmp_path))
+    script = f"from adapters.duck import Duck; Duck(temp_directory={str(tmp_path)!r}); import time; time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script]) as other:
+        eventually(lambda: len(list(tmp_path.iterdir())) == 2)
+        other.kill()
+    (tmp_path / "somebody's").mkdir()
+    subprocess.run([sys.executable, "-c", script.replace("time.sleep(600)", "")], check=True)
+    left = {each.name for each in tmp_path.iterdir()}
+    assert Path(mine.spill_folder).name in left
+    assert len(left) == 3  # and that of the last one, which was not closed
+    mine.close()
 
 
 def test_over_the_memory_limit_without_relief() -> None:
