@@ -183,6 +183,10 @@ class SourceUnavailable(SourceError, sqlstate="08006", retryable=True):
     """A source cannot be reached, or the connection broke."""
 
 
+class ConnectionLost(SourceUnavailable):
+    """A connection that was there is not any more: its source ended it, or the way to it broke."""
+
+
 class DataTooStale(SourceUnavailable, sqlstate="72000"):
     """A source cannot be reached, and what the cache has of it is older than the caller accepts."""
 

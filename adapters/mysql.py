@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import pyarrow as pa
 from sqlglot import exp
@@ -57,6 +57,7 @@ _UNBOUNDED = 1 << 30
 _SHOWN_CHARACTERS = 40
 Field: TypeAlias = "pa.Field[Any]"
 Array: TypeAlias = "pa.Array[Any]"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,17 @@ class MySQLAdapter:
         return Pool(open_session, Session.close, size)
 
     def _session(self) -> Session:
-        return Session(self._address, self._timeout)
+        with translated(self.name):
+            return Session(self._address, self._timeout)
 
     def _adviser(self) -> Session:
-        return Session(self._address, min(self._timeout or ADVICE_SECONDS, ADVICE_SECONDS), SETTINGS)
+        with translated(self.name):
+            return Session(self._address, min(self._timeout or ADVICE_SECONDS, ADVICE_SECONDS), SETTINGS)
 
     # --- metadata ----------------------------------------------------------------------------------------------
 
     def list_tables(self) -> Iterable[TableName]:
-        with self._borrowed(self._describing) as session:
-            return table_names(session.rows)
+        return self._asked(self._describing, lambda session: table_names(session.rows))
 
     def get_table(self, name: TableName) -> Table:
         found = next(iter(self._described(name.schema, [name.name])), None)
@@ -121,14 +123,15 @@ class MySQLAdapter:
                 yield from self._described(schema, wanted[first : first + _TABLES_AT_ONCE])
 
     def _described(self, schema: str, names: Sequence[str]) -> list[Table]:
-        with self._borrowed(self._describing) as session:
+        def described(session: Session) -> list[Table]:
             nulls = self._zero_dates_as_null
             return list(read_tables(session.rows, schema, names, mariadb=session.is_mariadb, zero_dates_as_null=nulls))
 
+        return self._asked(self._describing, described)
+
     def statistics(self, table: TableName) -> TableStatistics:
         known = self._table(table)
-        with self._borrowed(self._advising) as session:
-            return self._statistics(session, known)
+        return self._asked(self._advising, lambda session: self._statistics(session, known))
 
     def _statistics(self, session: Session, table: Table) -> TableStatistics:
         details: Iterable[tuple[Any, ...]] = ()
@@ -171,8 +174,7 @@ class MySQLAdapter:
         return Scan((self._partition(query, schema),), schema, reusable=True)
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
-        with self._borrowed(self._describing) as session:
-            fields = native_fields(session, sql, self.name)
+        fields = self._asked(self._describing, lambda session: native_fields(session, sql, self.name))
         table = cache(self.get_table)
         return tuple(native_column(field, table) for field in fields)
 
@@ -185,9 +187,12 @@ class MySQLAdapter:
     def estimate(self, query: exp.Query) -> Estimate:
         """A second question is asked about a grouped query: how many values its keys have."""
         prepared = self._prepared(query.copy())
-        with self._borrowed(self._advising) as session:
+
+        def estimated(session: Session) -> Estimate:
             explained = session.rows(asked(prepared))
             return expected(explained, prepared, lambda name: self._statistics(session, self._table(name)))
+
+        return self._asked(self._advising, estimated)
 
     def _is_local(self, column: Column) -> bool:
         """Where a zero date is to be NULL, the server would compare it as the date that it is not; a year it compares
@@ -228,13 +233,13 @@ class MySQLAdapter:
         fetch: _Fetch = partition.payload
 
         def begin(_: Sequence[TableName]) -> Reading:
-            return _Reading(self._pool, self._acquire(self._pool, cancel), native=fetch.native)
+            return _Reading(self._pool, self.name, cancel, native=fetch.native)
 
         return self._read(partition, cancel, begin)
 
     def take_snapshot(self, cancel: CancelToken) -> MySQLSnapshot:
         read = partial(self._read, meaning=IN_SNAPSHOT)
-        return MySQLSnapshot(self._snapshots, self._acquire(self._snapshots, cancel), read, self.name)
+        return MySQLSnapshot(self._snapshots, read, self.name, cancel)
 
     def _read(
         self,
@@ -311,55 +316,67 @@ class MySQLAdapter:
         self._advising.close()
         self._snapshots.close()
 
-    def _acquire(self, pool: Pool[Session], cancel: CancelToken | None = None) -> Session:
-        with translated(self.name, cancel):
-            while (session := pool.acquire(cancel)).is_stale():
-                pool.release(session, broken=True)
-            return session
+    def _asked(self, pool: Pool[Session], ask: Callable[[Session], T]) -> T:
+        """The whole of an answer."""
 
-    @contextmanager
-    def _borrowed(self, pool: Pool[Session]) -> Iterator[Session]:
-        session = self._acquire(pool)
-        broken = True
-        try:
+        def translating(session: Session) -> T:
             with translated(self.name):
-                yield session
-            broken = False
-        finally:
-            pool.release(session, broken=broken)
+                return ask(session)
+
+        session, answer = pool.start(translating)
+        pool.release(session)
+        return answer
 
 
 class _Reading:
     """One open result. `kill` may come from another thread, and never hits the connection's next user."""
 
-    def __init__(self, pool: Pool[Session], session: Session, *, native: bool) -> None:
+    def __init__(self, pool: Pool[Session], source: str, cancel: CancelToken, *, native: bool) -> None:
         self._pool = pool
+        self._source = source
+        self._cancel = cancel
         self._native = native
-        self._session = session
+        self._session: Session | None = None
         self._stream: RowStream | None = None
         self._lock = threading.Lock()
         self._killed = False
-        self._closed = False
 
     def open(self, sql: str) -> Iterator[tuple[list[Array], list[int]]]:
-        if self._native:
-            self._session.rows("START TRANSACTION READ ONLY")
-        self._stream, wire_types = self._session.open(sql)
-        return ((columns, wire_types) for columns in self._stream)
+        _, (stream, wire_types) = self._pool.start(partial(self._ask, sql=sql), self._cancel)
+        self._stream = stream
+        return ((columns, wire_types) for columns in stream)
+
+    def _ask(self, session: Session, sql: str) -> tuple[RowStream, list[int]]:
+        self._hold(session)
+        try:
+            self._cancel.check()  # for a `kill` that came when there was no session
+            with translated(self._source, self._cancel):
+                if self._native:
+                    session.rows("START TRANSACTION READ ONLY")
+                return session.open(sql)
+        except BaseException:
+            self._hold(None)
+            raise
+
+    def _hold(self, session: Session | None) -> None:
+        with self._lock:
+            self._session = session
 
     def kill(self) -> None:
         with self._lock:
-            if not self._closed and not self._killed:
+            if self._session is not None and not self._killed:
                 self._killed = True
                 self._session.kill()
 
     def close(self) -> None:
-        """A result that was not read to its end cannot be skipped, only killed. A query that failed has no result."""
+        """A result that was not read to its end cannot be skipped, only killed. A query that failed has no connection
+        any more."""
         if self._stream is not None and not self._stream.finished:
             self.kill()
-        with self._lock:
-            self._closed = True
-        self._pool.release(self._session, broken=self._killed or self._native or self._stream is None)
+        session = self._session
+        self._hold(None)
+        if session is not None:
+            self._pool.release(session, broken=self._killed or self._native)
 
 
 def _tables(query: exp.Query) -> list[TableName]:

@@ -20,6 +20,7 @@ from adapters.errors import (
     CardinalityViolation,
     CatalogError,
     ColumnNotFound,
+    ConnectionLost,
     Error,
     FunctionNotFound,
     GroupingError,
@@ -68,8 +69,10 @@ MEANING: Meaning = {
     **dict.fromkeys(
         (1040, 1203, 1226), (SourceUnavailable, "the server has too many connections: lower limits.concurrency")
     ),
-    **dict.fromkeys((1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927), (SourceUnavailable, None)),
-    **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2026, 2055), (SourceUnavailable, "check that the server runs")),
+    1317: (SourceUnavailable, None),
+    **dict.fromkeys((1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031), (ConnectionLost, None)),
+    **dict.fromkeys((2002, 2003, 2005, 2026), (SourceUnavailable, "check that the server runs")),
+    **dict.fromkeys((2006, 2013, 2055), (ConnectionLost, "check that the server runs")),
 }
 #: the same, where the text is the caller's own
 OF_NATIVE: Meaning = {
@@ -260,7 +263,7 @@ def translated(source: str, cancel: CancelToken | None = None, meaning: Meaning 
         raise _error(code, message, source, meaning) from exc
     except (StreamBroken, OSError) as exc:
         _check(cancel, exc)
-        raise SourceUnavailable(f"the connection broke: {exc}", source=source) from exc
+        raise ConnectionLost(f"the connection broke: {exc}", source=source) from exc
 
 
 def _check(cancel: CancelToken | None, cause: Exception) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -41,26 +42,25 @@ Read = Callable[[Partition, CancelToken, Callable[[Sequence[TableName]], Reading
 
 
 class MySQLSnapshot:
-    """As `adapters.base.Snapshot`. `session` is new from the pool, `read` reads a partition by what it is given."""
+    """As `adapters.base.Snapshot`. `read` reads a partition by what it is given."""
 
-    def __init__(self, pool: Pool[Session], session: Session, read: Read, source: str) -> None:
+    def __init__(self, pool: Pool[Session], read: Read, source: str, cancel: CancelToken) -> None:
         self._pool = pool
-        self._session = session
         self._read = read
         self._source = source
         self._outside: frozenset[TableName] = frozenset()
         self._reading = False
-        self._lost = True
+        self._lost = False
         self._closed = False
-        try:
-            with translated(source):
-                ((self._taken,),) = session.rows("SELECT now()")  # before: what comes between counts as later
-                for sql in _BEGIN:
-                    session.rows(sql)
-            self._lost = False
-        except BaseException:
-            self.close()
-            raise
+        self._session, self._taken = pool.start(self._take, cancel)
+
+    def _take(self, session: Session) -> datetime:
+        with translated(self._source):
+            taken: datetime
+            ((taken,),) = session.rows("SELECT now()")  # before: what comes between counts as later
+            for sql in _BEGIN:
+                session.rows(sql)
+            return taken
 
     def read(self, partition: Partition, cancel: CancelToken) -> pa.RecordBatchReader:
         return self._read(partition, cancel, self._begin)

@@ -8,8 +8,10 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from adapters.base import CancelToken
+from adapters.errors import ConnectionLost
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 
 class Pool(Generic[C]):
@@ -24,6 +26,34 @@ class Pool(Generic[C]):
         self._closed = False
 
     def acquire(self, cancel: CancelToken | None = None) -> C:
+        idle = self._idle_one(cancel)
+        return self._new(cancel) if idle is None else idle
+
+    def start(self, begin: Callable[[C], T], cancel: CancelToken | None = None) -> tuple[C, T]:
+        """A connection, and what `begin` made of it: all that is done with it before anything of an answer is there.
+
+        The source may close an idle connection at any moment, which nothing but the next use shows. So where `begin`
+        raises ConnectionLost of such a one, it is called once more with a new one, as others that lie idle are
+        probably closed as well. After any error the connection is closed.
+        """
+        connection = self._idle_one(cancel)
+        if connection is not None:
+            try:
+                return connection, begin(connection)
+            except ConnectionLost:
+                self._close(connection)  # the new one takes its place
+            except BaseException:
+                self.release(connection, broken=True)
+                raise
+        connection = self._new(cancel)
+        try:
+            return connection, begin(connection)
+        except BaseException:
+            self.release(connection, broken=True)
+            raise
+
+    def _idle_one(self, cancel: CancelToken | None) -> C | None:
+        """The right to one connection, with one that lay idle if there is any."""
         unregister = cancel.register(self._wake) if cancel else None
         try:
             with self._changed:
@@ -34,12 +64,10 @@ class Pool(Generic[C]):
                 if cancel:
                     cancel.check()
                 self._free -= 1
-                if self._idle:
-                    return self._idle.pop()
+                return self._idle.pop() if self._idle else None
         finally:
             if unregister:
                 unregister()
-        return self._new(cancel)
 
     def release(self, connection: C, *, broken: bool = False) -> None:
         """`broken` (or a pool that was closed meanwhile) closes the connection instead of keeping it."""

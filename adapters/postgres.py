@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -42,7 +43,7 @@ from adapters.postgres_schema import (
     parse_tables,
     quoted,
 )
-from adapters.postgres_session import Server, Session, borrowed, with_timeout
+from adapters.postgres_session import Answer, Server, Session, borrowed, with_timeout
 from adapters.postgres_snapshot import BEGIN, Export, PostgresSnapshot, checked, locked
 from adapters.postgres_statistics import explain_sql, parse_estimate, read_statistics, uses_index
 from adapters.postgres_types import Misfit, beyond
@@ -126,14 +127,12 @@ class PostgresAdapter:
         return read_statistics(lambda sql: self._ask(self._advisers, sql), self._known(table).table)
 
     def _ask(self, pool: Pool[Session], sql: str) -> Any:
-        answers: list[Any] = []
-
-        def ask(session: Session) -> None:
+        def ask(session: Session) -> Any:
             with self._faults.translated():
-                answers.append(session.value(sql))
+                return session.value(sql)
 
-        with borrowed(pool, CancelToken(), ask):
-            return answers[0]
+        with borrowed(pool, CancelToken(), ask) as (_, answer):
+            return answer
 
     # --- planning ----------------------------------------------------------------------------------------------
 
@@ -183,13 +182,9 @@ class PostgresAdapter:
         return Export(self._exporters, self._faults, begin)
 
     def describe_native(self, sql: str) -> tuple[Column, ...]:
-        found: list[tuple[Column, ...]] = []
-
-        def describe(session: Session) -> None:
-            found.append(native_columns(session, sql, self._faults, self.name))
-
-        with borrowed(self._describers, CancelToken(), describe):
-            return found[0]
+        describe = partial(native_columns, sql=sql, faults=self._faults, source=self.name)
+        with borrowed(self._describers, CancelToken(), describe) as (_, columns):
+            return columns
 
     def plan_native(self, sql: str, columns: tuple[Column, ...]) -> Scan:
         """The session ends with the read: what a function has set or locked in it is for nobody else."""
@@ -257,20 +252,31 @@ class PostgresAdapter:
     ) -> Iterator[pa.RecordBatch]:
         fetch = payload.fetch
         native = payload.native is not None
-        begin = partial(self._begin, payload=payload, cancel=cancel, snapshot=snapshot)
-        with borrowed(self._readers, cancel, begin, keep=not native) as session:
-            try:
+        begin = partial(self._opened, payload=payload, cancel=cancel, snapshot=snapshot)
+        with borrowed(self._readers, cancel, begin, keep=not native) as (session, answer):
+            with self._blaming(session, fetch):
                 for sql in fetch.statements():
-                    cancel.check()
-                    with self._faults.translated(cancel), session.stream(sql) as batches:
+                    with self._faults.translated(cancel), answer or session.open(sql) as batches:
+                        answer = None
+                        cancel.check()
                         for batch in batches:
                             cancel.check()
                             yield from self._arrived(batch, fetch)
-            except (NumericOutOfRange, SourceError) as exc:
-                raise self._blamed(session, fetch, exc) from exc
             cancel.check()
             with self._faults.translated(cancel):
                 session.run("ROLLBACK" if native else "COMMIT")
+
+    def _opened(
+        self, session: Session, payload: _Payload, cancel: CancelToken, snapshot: PostgresSnapshot | None
+    ) -> Answer | None:
+        """The answer of the first statement. None in a transaction that imports a snapshot: that it can be had still
+        is said by the connection alone that has it."""
+        self._begin(session, payload, cancel, snapshot)
+        if snapshot is not None or payload.shared is not None:
+            return None
+        cancel.check()
+        with self._blaming(session, payload.fetch), self._faults.translated(cancel):
+            return session.open(next(iter(payload.fetch.statements())))
 
     def _begin(
         self, session: Session, payload: _Payload, cancel: CancelToken, snapshot: PostgresSnapshot | None
@@ -309,6 +315,13 @@ class PostgresAdapter:
             except Misfit as exc:
                 raise self._misfit(fetch.schema.names[number], exc) from exc
         yield pa.RecordBatch.from_arrays(arrays, schema=fetch.schema)
+
+    @contextmanager
+    def _blaming(self, session: Session, fetch: Fetch) -> Iterator[None]:
+        try:
+            yield
+        except (NumericOutOfRange, SourceError) as exc:
+            raise self._blamed(session, fetch, exc) from exc
 
     def _blamed(self, session: Session, fetch: Fetch, error: Error) -> Error:
         """The error that names the column, when it was a number that cannot travel; otherwise the error itself."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
+from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager import Error as DriverError
 
 from adapters.base import CancelToken
@@ -15,6 +16,7 @@ from adapters.errors import (
     AmbiguousColumn,
     CardinalityViolation,
     ColumnNotFound,
+    ConnectionLost,
     ConversionError,
     DataError,
     DivisionByZero,
@@ -38,7 +40,8 @@ from adapters.errors import (
 )
 
 _CHANGED = (SourceChanged, "it was changed after it was planned with: run the query again")
-_GONE = (SourceUnavailable, "check that the server runs and accepts more connections, then try again")
+_AGAIN = "check that the server runs and accepts more connections, then try again"
+_GONE = (ConnectionLost, _AGAIN)
 _DENIED = (SourceAuthError, "check the user's password and privileges")
 #: the longest prefix of an SQLSTATE decides
 _BY_STATE: dict[str, tuple[type[Error], str | None]] = {
@@ -57,7 +60,7 @@ _BY_STATE: dict[str, tuple[type[Error], str | None]] = {
     "42501": _DENIED,
     "42703": _CHANGED,
     "42P01": _CHANGED,
-    "53": _GONE,
+    "53": (SourceUnavailable, _AGAIN),
     "53200": (OutOfMemory, "ask for less, or raise the memory of the source"),
     "55P03": (SourceChanged, "someone is about to change it: run the query again"),
     "57014": (QueryTimeout, "the time limit of the source or its administrator ended it: raise the limit or ask less"),
@@ -122,7 +125,9 @@ class Faults:
     def _error(self, exc: Exception, by_state: Mapping[str, tuple[type[Error], str | None]] = _BY_STATE) -> Error:
         state = getattr(exc, "sqlstate", None)
         if state is None:
-            return SourceUnavailable(f"reading broke off: {self._text(exc)}", hint=_GONE[1], source=self._source)
+            lost = getattr(exc, "status_code", None) == AdbcStatusCode.IO
+            made = ConnectionLost if lost else SourceUnavailable
+            return made(f"reading broke off: {self._text(exc)}", hint=_AGAIN, source=self._source)
         kind, hint = next(
             (by_state[state[:size]] for size in (5, 3, 2) if state[:size] in by_state), (SourceError, None)
         )

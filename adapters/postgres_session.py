@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
@@ -17,10 +17,12 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader
 from adbc_driver_postgresql import StatementOptions, connect
 
 from adapters.base import CancelToken
-from adapters.errors import Error, SourceUnavailable
+from adapters.errors import Error
 from adapters.pool import Pool
 from adapters.postgres_errors import Faults
 from adapters.postgres_schema import quoted
+
+T = TypeVar("T")
 
 BATCH_BYTES = 512 << 10  # as fast as 2 MiB, and the first rows come in a quarter of the time
 CONNECT_SECONDS = 10
@@ -45,7 +47,6 @@ class Session:
         self._connection = connection
         self._lock = threading.Lock()
         self._closed = False
-        self.fresh = True  # not yet given back to a pool
 
     def run(self, script: str) -> None:
         """Statements without an answer, in one round trip."""
@@ -69,20 +70,20 @@ class Session:
             handle = statement.execute_schema()
             return pa.Schema._import_from_c(handle.address)
 
-    @contextmanager
-    def stream(self, sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
-        with AdbcStatement(self._connection) as statement:
+    def open(self, sql: str) -> Answer:
+        """Send a statement; its answer, once that begins."""
+        with ExitStack() as opened:
+            statement = opened.enter_context(AdbcStatement(self._connection))
             statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: BATCH_BYTES})
             statement.set_sql_query(sql)
             handle, _ = statement.execute_query()
-            reader = AdbcRecordBatchReader._import_from_c(handle.address)
-            try:
-                yield iter(reader)
-            except BaseException:
-                self.cancel()  # or closing would first read the rest
-                raise
-            finally:
-                reader.close()
+            reader = opened.enter_context(AdbcRecordBatchReader._import_from_c(handle.address))
+            opened.push(self._ended)
+            return Answer(reader, opened.pop_all())
+
+    def _ended(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.cancel()  # or closing would first read the rest
 
     def cancel(self) -> None:
         """End whatever runs here, from any thread. Nothing happens when nothing runs."""
@@ -95,6 +96,20 @@ class Session:
         with self._lock:
             self._closed = True
             self._connection.close()
+
+
+class Answer:
+    """The batches of one statement, as they come. To be left as a context manager."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], opened: ExitStack) -> None:
+        self._batches = batches
+        self._opened = opened
+
+    def __enter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(self._batches)
+
+    def __exit__(self, *raised: Any) -> None:
+        self._opened.__exit__(*raised)
 
 
 class Server:
@@ -165,39 +180,27 @@ def cancelling(session: Session, cancel: CancelToken) -> Iterator[None]:
         ended.set()
 
 
-def started(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None]) -> Session:
-    """A session that has run `begin`. One that lay idle may have been closed at the other end: then the next is tried,
-    until a new one fails."""
-    while True:
-        cancel.check()
-        session = pool.acquire(cancel)
-        try:
-            with cancelling(session, cancel):
-                begin(session)
-            cancel.check()
-        except SourceUnavailable:
-            pool.release(session, broken=True)
-            if session.fresh:
-                raise
-        except BaseException:
-            pool.release(session, broken=True)
-            raise
-        else:
-            return session
+def started(pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], T]) -> tuple[Session, T]:
+    """As `Pool.start`; a cancel ends what `begin` runs."""
+
+    def under_cancel(session: Session) -> T:
+        with cancelling(session, cancel):
+            return begin(session)
+
+    return pool.start(under_cancel, cancel)
 
 
 @contextmanager
 def borrowed(
-    pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], None], *, keep: bool = True
-) -> Iterator[Session]:
-    """A session for one read. One that was cancelled, or left in the middle of an answer, is never used again, nor
-    one that is not to be kept."""
-    session = started(pool, cancel, begin)
+    pool: Pool[Session], cancel: CancelToken, begin: Callable[[Session], T], *, keep: bool = True
+) -> Iterator[tuple[Session, T]]:
+    """A session for one read, and what `begin` made of it. One that was cancelled, or left in the middle of an answer,
+    is never used again, nor one that is not to be kept."""
+    session, begun = started(pool, cancel, begin)
     complete = False
     try:
         with cancelling(session, cancel):
-            yield session
+            yield session, begun
         complete = True
     finally:
-        session.fresh = False
         pool.release(session, broken=not (complete and keep) or cancel.cancelled)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -67,13 +68,15 @@ class Export:
     def name(self, cancel: CancelToken) -> str:
         with self._lock:
             if self._session is None:
-                self._session = started(self._pool, cancel, lambda session: self._export(session, cancel))
+                export = partial(self._export, cancel=cancel)
+                self._session, self._name = started(self._pool, cancel, export)
             return self._name
 
-    def _export(self, session: Session, cancel: CancelToken) -> None:
+    def _export(self, session: Session, cancel: CancelToken) -> str:
         self._begin(session, cancel)
         with self._faults.translated(cancel):
-            self._name = session.value("SELECT pg_catalog.pg_export_snapshot()")
+            name: str = session.value("SELECT pg_catalog.pg_export_snapshot()")
+            return name
 
     def ask(self, sql: str) -> Any:
         """The one value of a query in the transaction that exports."""
@@ -91,7 +94,6 @@ class Export:
                         session.run("ROLLBACK")
                         ended = True
                 finally:
-                    session.fresh = False
                     self._pool.release(session, broken=not ended)
 
 

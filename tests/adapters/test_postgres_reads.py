@@ -12,8 +12,17 @@ import sqlglot
 from adbc_driver_postgresql import dbapi
 
 from adapters.base import CancelToken, Predicate, Scan, ScanRequest, TableName
-from adapters.errors import ConversionError, Error, QueryCancelled, QueryTimeout, SourceChanged, SourceUnavailable
+from adapters.errors import (
+    ConnectionLost,
+    ConversionError,
+    Error,
+    QueryCancelled,
+    QueryTimeout,
+    SourceChanged,
+    SourceUnavailable,
+)
 from adapters.postgres import PostgresAdapter
+from adapters.postgres_session import Answer, Session
 from tests.adapters.oracle import read_all, run_bounded
 from tests.servers import Server, run_sql
 from tests.waiting import eventually
@@ -380,6 +389,27 @@ def test_a_connection_that_is_killed_is_never_a_shorter_answer(adapter: Postgres
         run_bounded(lambda: [0 for _ in reader])
     assert caught.value.retryable
     assert read_all(adapter, island(adapter, "SELECT 1 AS n", n=pa.int32())).num_rows == 1
+
+
+def test_a_part_that_lost_its_connection_is_not_read_again(
+    adapter: PostgresAdapter, big: TableName, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its snapshot was that of the connection."""
+    original, opened = Session.open, []
+
+    def ended(session: Session, sql: str) -> Answer:
+        opened.append(sql)
+        pid = session.value("SELECT pg_backend_pid()")
+        run_sql(uri, f"SELECT pg_terminate_backend({pid}, 60000)")
+        return original(session, sql)
+
+    scan = adapter.plan_scan(ScanRequest(big, ("id",)))
+    assert adapter.read(scan.partitions[0], CancelToken()).read_all().num_rows
+    monkeypatch.setattr(Session, "open", ended)
+    with pytest.raises(ConnectionLost):
+        adapter.read(scan.partitions[1], CancelToken()).read_all()
+    assert len(opened) == 1
+    scan.close()
 
 
 def test_idle_connections_that_the_server_closed(adapter: PostgresAdapter, big: TableName, uri: str) -> None:
