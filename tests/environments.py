@@ -20,7 +20,7 @@ def environment(name: str) -> Path:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
             venv.create(folder, with_pip=True, clear=True)
-            install = ["install", "--quiet", "--no-deps", "--require-hashes", "-r", wanted]  # a lock has all of them
-            subprocess.run([python, "-m", "pip", *install], check=True)
+            options = ["--quiet", "--no-deps", "--require-hashes"]  # a lock has all of them
+            subprocess.run([python, "-m", "pip", "install", *options, "-r", wanted], check=True)
             installed.write_bytes(wanted.read_bytes())
     return python

@@ -17,7 +17,8 @@ class Provider:
     """An OpenID provider with one RSA key and one of another kind, and a count of the requests for them."""
 
     def __init__(self) -> None:
-        self.keys = {"rsa": rsa.generate_private_key(65537, 2048), "ec": ec.generate_private_key(ec.SECP256R1())}
+        self._rsa = rsa.generate_private_key(65537, 2048)
+        self._ec = ec.generate_private_key(ec.SECP256R1())
         self.requests = 0
         provider = self
 
@@ -43,8 +44,8 @@ class Provider:
 
     def jwks(self) -> dict[str, Any]:
         public = {
-            "rsa": RSAAlgorithm.to_jwk(self.keys["rsa"].public_key(), as_dict=True),
-            "ec": ECAlgorithm.to_jwk(self.keys["ec"].public_key(), as_dict=True),
+            "rsa": RSAAlgorithm.to_jwk(self._rsa.public_key(), as_dict=True),
+            "ec": ECAlgorithm.to_jwk(self._ec.public_key(), as_dict=True),
         }
         return {"keys": [{**key, "kid": kid, "use": "sig"} for kid, key in public.items()]}
 
@@ -52,7 +53,7 @@ class Provider:
         now = int(time.time())
         all_claims = {"iss": self.issuer, "aud": "federation", "sub": "ada", "iat": now, "exp": now + 60, **claims}
         kept = {name: value for name, value in all_claims.items() if value is not None}
-        return jwt.encode(kept, key or self.keys[kid], algorithm, {"kid": kid})
+        return jwt.encode(kept, key or (self._rsa if kid == "rsa" else self._ec), algorithm, {"kid": kid})
 
     def close(self) -> None:
         self._server.shutdown()

@@ -214,7 +214,7 @@ def test_a_failure_before_the_first_byte_has_a_status(server: Running) -> None:
 def test_arrow_names_the_sql_types(server: Running) -> None:
     sql = "SELECT 1::HUGEINT AS a, 1::DECIMAL(38, 0) AS b, '{}'::JSON AS c, 'x'::BLOB AS d, [1]::INTEGER[] AS e"
     reader = pa.ipc.open_stream(server.query(sql, ARROW).content)
-    types = [field.metadata[b"federation.type"].decode() for field in reader.schema]
+    types = [(field.metadata or {})[b"federation.type"].decode() for field in reader.schema]
     assert types == ["HUGEINT", "DECIMAL(38,0)", "JSON", "BLOB", "INTEGER[]"]
     assert reader.read_all().num_rows == 1
 

@@ -53,11 +53,11 @@ class World:
 
     def theirs(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The names and rows of PostgreSQL's answer."""
-        found = self.database.execute(sql)  # type: ignore[call-overload]  # any text
+        found = self.database.execute(sql)
         return [each.name for each in found.description or ()], found.fetchall()
 
     def their_types(self, sql: str) -> list[int]:
-        return [each.type_code for each in self.database.execute(sql).description or ()]  # type: ignore[call-overload]
+        return [each.type_code for each in self.database.execute(sql).description or ()]
 
     def ours(self, sql: str, who: SessionInfo | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Those of the overlay's."""

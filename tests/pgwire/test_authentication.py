@@ -7,6 +7,7 @@ import ssl
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,11 +17,11 @@ from tests.pgwire.raw import SSL_REQUEST, Raw, errors, message, query, rows, sta
 from tests.pgwire.running import PASSWORD, STRANGE, Postgres, start_face
 
 
-def connect(face: Postgres, **options: object) -> psycopg.Connection:
+def connect(face: Postgres, **options: Any) -> psycopg.Connection:
     return psycopg.connect(host="127.0.0.1", port=face.port, dbname="federation", connect_timeout=20, **options)
 
 
-def refusal(face: Postgres, **options: object) -> str:
+def refusal(face: Postgres, **options: Any) -> str:
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(face, **options)
     return str(caught.value)

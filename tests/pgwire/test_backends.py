@@ -25,13 +25,13 @@ NOBODY = "PID %s is not a PostgreSQL backend process"
 STOP = "SELECT pg_terminate_backend(pg_stat_activity.pid) FROM pg_stat_activity WHERE pid='%s'"  # Superset's
 
 
-def connected(face: Postgres, user: str = "somebody", **options: object) -> psycopg.Connection:
+def connected(face: Postgres, user: str = "somebody", **options: str) -> psycopg.Connection:
     uri = make_conninfo(face.uri, user=user, password=PASSWORD, **options)
     return psycopg.connect(uri, autocommit=True, prepare_threshold=None)
 
 
 def value(session: psycopg.Connection, sql: str) -> object:
-    (found,) = session.execute(sql).fetchall()  # type: ignore[call-overload]
+    (found,) = session.execute(sql).fetchall()
     return found[0]
 
 
@@ -49,7 +49,7 @@ def busy(watcher: psycopg.Connection, session: psycopg.Connection, sql: str = SL
 
     def run() -> None:
         try:
-            session.execute(sql)  # type: ignore[call-overload]
+            session.execute(sql)
         except psycopg.Error as exc:
             ended.append(str(exc.sqlstate))
 
@@ -63,7 +63,7 @@ def busy(watcher: psycopg.Connection, session: psycopg.Connection, sql: str = SL
 
 def shown_row(watcher: psycopg.Connection, pid: object) -> dict[str, object]:
     """The columns that are not NULL."""
-    found = watcher.execute(f"SELECT * FROM pg_stat_activity WHERE pid = '{pid}'")  # type: ignore[call-overload]
+    found = watcher.execute(f"SELECT * FROM pg_stat_activity WHERE pid = '{pid}'")
     (row,) = found.fetchall()
     pairs = zip([each.name for each in found.description or ()], row, strict=True)
     return {name: each for name, each in pairs if each is not None}
@@ -89,7 +89,7 @@ def shown_row(watcher: psycopg.Connection, pid: object) -> dict[str, object]:
 def test_what_is_wrong_with_a_call(face: Postgres, call: str, sqlstate: str) -> None:
     with connected(face) as session:
         with pytest.raises(psycopg.Error) as raised:
-            session.execute(f"SELECT {call}")  # type: ignore[call-overload]
+            session.execute(f"SELECT {call}")
         assert raised.value.sqlstate == sqlstate
         assert value(session, "SELECT 1") == 1
 
@@ -113,7 +113,7 @@ def test_the_key_of_another_is_not_to_be_guessed(face: Postgres) -> None:
         for key in ("", "0" * 64, str(session.info.backend_pid)):
             for call in (f"sessions_shown_to('{key}')", f"end_session('{key}', 1, 'terminate', 0)"):
                 with pytest.raises(psycopg.Error):
-                    session.execute(f"SELECT {call} FROM pg_am")  # type: ignore[call-overload]
+                    session.execute(f"SELECT {call} FROM pg_am")
         assert value(session, "SELECT 1") == 1
 
 
@@ -127,7 +127,7 @@ def test_what_a_session_does(face: Postgres) -> None:
             FROM pg_stat_activity WHERE pid = {pid}"""
 
         def seen() -> object:
-            return other.execute(shown).fetchone()  # type: ignore[call-overload]
+            return other.execute(shown).fetchone()
 
         assert seen() == ("idle", "", False, False, True)
         session.execute("SELECT 'ä' || %s", ["x"])
@@ -138,7 +138,7 @@ def test_what_a_session_does(face: Postgres) -> None:
             session.execute("SELECT nothing")
         assert seen() == ("idle in transaction (aborted)", "SELECT nothing", False, True, True)
         session.execute("ROLLBACK")
-        session.execute(f"SELECT '{'ü' * 2000}'")  # type: ignore[call-overload]
+        session.execute(f"SELECT '{'ü' * 2000}'")
         text = value(other, f"SELECT query FROM pg_stat_activity WHERE pid = {pid}")
         assert text == "SELECT '" + "ü" * 507
         row = shown_row(other, pid)
@@ -203,7 +203,7 @@ def test_superset_stops_a_query(face: Postgres) -> None:
             assert value(other, STOP % pid) is True
         assert ended == ["57P01"]
         assert session.closed
-        assert other.execute(STOP % pid).fetchall() == []  # type: ignore[call-overload]
+        assert other.execute(STOP % pid).fetchall() == []
 
 
 def test_a_session_at_rest_is_ended(face: Postgres) -> None:
@@ -248,7 +248,7 @@ def test_those_that_a_query_finds_are_ended_and_no_others(face: Postgres) -> Non
             "WITH b AS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bob') SELECT * FROM b",
         ):
             with connected(face, "bob") as bob, connected(face, "eve") as eve:
-                other.execute(sql)  # type: ignore[call-overload]
+                other.execute(sql)
                 with pytest.raises(psycopg.OperationalError):
                     bob.execute("SELECT 1")
                 assert value(eve, "SELECT 1") == 1
@@ -334,7 +334,7 @@ def test_only_the_own_and_those_who_administer_end_them(owned: Postgres) -> None
                 ):
                     for victim in (first, second):
                         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=DENIED % what):
-                            ada.execute(f"SELECT {function}({victim.info.backend_pid})")  # type: ignore[call-overload]
+                            ada.execute(f"SELECT {function}({victim.info.backend_pid})")
                         assert value(victim, "SELECT 1") == 1
                 for ender in (second, root):
                     with busy(ender, first) as ended:

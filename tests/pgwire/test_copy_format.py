@@ -36,7 +36,8 @@ TEXTS = [
     "NULL",
     "-",
 ]
-SCHEMA = pa.schema([("t", pa.string()), ("Na,me", pa.int32()), ("at", pa.timestamp("us"))])
+COLUMNS: dict[str, pa.DataType] = {"t": pa.string(), "Na,me": pa.int32(), "at": pa.timestamp("us")}
+SCHEMA = pa.schema(COLUMNS)
 TYPES = [PgType(TEXT, -1), PgType(INT4, 4), PgType(TIMESTAMP, 8)]
 AT = 1_577_836_800_000_000  # 2020-01-01
 

@@ -31,7 +31,12 @@ COMMANDS = {
 def ran(catalog_face: Postgres, tmp_path: Path) -> dict[str, dict[str, Any]]:
     """How each of the commands ended. A start of dbt takes longer than all of them."""
     shutil.copytree(PROJECT, tmp_path, dirs_exist_ok=True)
-    command = [environment("dbt"), tmp_path / "run.py", tmp_path, json.dumps(list(COMMANDS.values()))]
+    command: list[str | Path] = [
+        environment("dbt"),
+        tmp_path / "run.py",
+        tmp_path,
+        json.dumps(list(COMMANDS.values())),
+    ]
     variables = {**os.environ, "FEDERATION_PORT": str(catalog_face.port)}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -38,7 +39,12 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_query_is_cancelled(face: Postgres) -> None:
     with psycopg.connect(face.uri, autocommit=True) as connection:
-        stopper = threading.Thread(target=lambda: (eventually(lambda: running(face)), connection.cancel_safe()))
+
+        def stop() -> None:
+            eventually(lambda: running(face))
+            connection.cancel_safe()
+
+        stopper = threading.Thread(target=stop)
         stopper.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute(SLOW)
@@ -54,9 +60,9 @@ def test_a_query_is_cancelled_over_tls(guarded: Postgres) -> None:
         for cancel in (connection.cancel, connection.cancel_safe):
             done = threading.Event()
 
-            def stop(cancel: object = cancel, done: threading.Event = done) -> None:
+            def stop(cancel: Callable[[], None] = cancel, done: threading.Event = done) -> None:
                 while not done.wait(0.3):
-                    cancel()  # type: ignore[operator]
+                    cancel()
 
             stopper = threading.Thread(target=stop)
             stopper.start()
@@ -123,7 +129,11 @@ def test_the_list_of_queries_has_them(face: Postgres) -> None:
 
 
 def test_a_client_that_leaves_ends_its_query(face: Postgres) -> None:
-    for leave in (lambda client: client.socket.close(), lambda client: client.socket.shutdown(socket.SHUT_RDWR)):
+    ways: tuple[Callable[[Raw], None], ...] = (
+        lambda client: client.socket.close(),
+        lambda client: client.socket.shutdown(socket.SHUT_RDWR),
+    )
+    for leave in ways:
         with Raw(face.port) as client:
             client.log_in().send(query(SLOW))
             eventually(lambda: running(face))

@@ -67,10 +67,14 @@ def rows(cursor: pyodbc.Cursor) -> list[list[object]]:
     return [[column[0] for column in cursor.description], *map(list, cursor.fetchall())]
 
 
-def failure(call: Callable[[], object]) -> str:
+def failure(call: Callable[..., object], *arguments: object) -> str:
     with pytest.raises(pyodbc.Error) as caught:
-        call()
+        call(*arguments)
     return str(caught.value.args[0])
+
+
+def fetched(by: pyodbc.Connection | pyodbc.Cursor, sql: str) -> object:
+    return by.execute(sql).fetchall()
 
 
 # --- the catalog ------------------------------------------------------------------------------------------------------
@@ -197,14 +201,14 @@ class TestStatements:
     def test_errors(self, connections: Connections, options: str) -> None:
         for connection in connections(options):
             for sql, sqlstate in WRONG.items():
-                assert failure(lambda connection=connection, sql=sql: connection.execute(sql).fetchall()) == sqlstate
+                assert failure(fetched, connection, sql) == sqlstate
             assert connection.execute("SELECT 1").fetchval() == 1
 
     def test_transactions(self, connections: Connections, options: str) -> None:
         for connection in connections(options):
             connection.autocommit = False
             assert connection.execute("SELECT count(*) FROM shop.customers").fetchval() == 2
-            assert failure(lambda connection=connection: connection.execute("SELECT nothing").fetchall()) == "42703"
+            assert failure(fetched, connection, "SELECT nothing") == "42703"
             connection.rollback()
             assert connection.execute("SELECT 2").fetchval() == 2
             connection.commit()
@@ -215,13 +219,13 @@ class TestStatements:
 
 def test_nothing_is_written(connections: Connections) -> None:
     _, ours = connections(OPTIONS[0])
-    assert failure(lambda: ours.execute("DELETE FROM shop.customers")) == "25006"
+    assert failure(ours.execute, "DELETE FROM shop.customers") == "25006"
 
 
 def test_timeout(connections: Connections) -> None:
     for connection in connections(OPTIONS[0]):
         connection.execute("SET statement_timeout = 300")
-        assert failure(lambda connection=connection: connection.execute(SLOW)) == "57014"
+        assert failure(connection.execute, SLOW) == "57014"
         assert connection.execute("SELECT 1").fetchval() == 1
 
 
@@ -237,7 +241,7 @@ def test_cancel(connections: Connections, options: str) -> None:
         canceller = threading.Thread(target=cancel)
         canceller.start()
         try:
-            assert failure(lambda cursor=cursor: cursor.execute(SLOW).fetchall()) == "57014"
+            assert failure(fetched, cursor, SLOW) == "57014"
         finally:
             ended.set()
             canceller.join()

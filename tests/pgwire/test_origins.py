@@ -40,7 +40,7 @@ QUERIES = [
 
 def origins(connection: psycopg.Connection, sql: str) -> list[tuple[str, Any, int]]:
     """Of each column: its name, the name of its table, and its number there."""
-    result = connection.execute(sql).pgresult  # type: ignore[call-overload]  # any text
+    result = connection.execute(sql).pgresult
     assert result is not None
     columns = [(result.fname(i) or b"", result.ftable(i), result.ftablecol(i)) for i in range(result.nfields)]
     names = {0: None, **dict(connection.execute("SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'v')"))}

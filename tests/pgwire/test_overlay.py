@@ -71,7 +71,7 @@ def test_every_relation_can_be_read(world: World) -> None:
         sql = f'SELECT * FROM {relation.schema}."{relation.name}"'
         with world.overlay.query(tree(sql), world.who) as answer:
             answer.read_all()
-        theirs = world.database.execute(f"{sql} LIMIT 0").description or ()  # type: ignore[arg-type]
+        theirs = world.database.execute(f"{sql} LIMIT 0").description or ()
         assert answer.schema.names == [each.name for each in theirs]
         assert [each.oid for each in answer.types] == [each.type_code for each in theirs], relation.name
 

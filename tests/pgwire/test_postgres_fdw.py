@@ -69,7 +69,7 @@ def foreign(
             CREATE USER MAPPING FOR CURRENT_USER SERVER federation OPTIONS (user 'federation');
             CREATE SCHEMA shop;
             IMPORT FOREIGN SCHEMA shop FROM SERVER federation INTO shop
-        """)  # type: ignore[call-overload]  # any text
+        """)
         yield connection
 
 
@@ -83,7 +83,7 @@ def test_the_schema_is_imported(world: World, foreign: psycopg.Connection) -> No
 def test_what_is_pushed(
     request: pytest.FixtureRequest, world: World, foreign: psycopg.Connection, sql: str, travels: list[str]
 ) -> None:
-    plan = "\n".join(row[0] for row in foreign.execute(f"EXPLAIN (VERBOSE) {sql}"))  # type: ignore[call-overload]
+    plan = "\n".join(row[0] for row in foreign.execute(f"EXPLAIN (VERBOSE) {sql}"))
     remote = " ".join(re.findall("Remote SQL: (.*)", plan))
     if "own estimates" in request.node.name:  # by ours, that depends on how fast this machine is
         assert [each for each in travels if each not in remote] == [], plan
@@ -94,10 +94,7 @@ def test_estimates_are_the_sources(world: World, foreign: psycopg.Connection) ->
     """Of a query that one source answers; of others they are a guess."""
     foreign.execute("ALTER SERVER federation OPTIONS (SET use_remote_estimate 'true')")
     for sql in ("SELECT id FROM shop.customers", "SELECT count(*) FROM shop.orders GROUP BY customer"):
-        (theirs,), (ours,) = (
-            next(iter(each.execute(f"EXPLAIN {sql}")))  # type: ignore[call-overload]
-            for each in (world.database, foreign)
-        )
+        (theirs,), (ours,) = (next(iter(each.execute(f"EXPLAIN {sql}"))) for each in (world.database, foreign))
         assert re.findall("rows=[0-9]+", ours) == re.findall("rows=[0-9]+", theirs)
 
 

@@ -57,15 +57,15 @@ def tables(engines: tuple[sa.Engine, ...]) -> tuple[dict[str, sa.Table], ...]:
     return tuple(found)
 
 
-def both(engines: tuple[sa.Engine, ...], ask: Callable[[sa.Engine], Any]) -> tuple[Any, Any]:
-    ours, theirs = (ask(each) for each in engines)
+def both(engines: tuple[sa.Engine, ...], ask: Callable[..., Any], *arguments: Any, **more: Any) -> tuple[Any, Any]:
+    ours, theirs = (ask(each, *arguments, **more) for each in engines)
     return ours, theirs
 
 
 # --- the inspector ----------------------------------------------------------------------------------------------------
 
 
-def comparable(value: object) -> object:
+def comparable(value: object) -> Any:
     """Types by their names; tables in no order, as PostgreSQL's catalog has none."""
     if isinstance(value, dict):
         return {key: comparable(each) for key, each in value.items()}
@@ -85,26 +85,26 @@ def inspected(engine: sa.Engine, method: str, *arguments: Any, **more: Any) -> o
 @pytest.mark.parametrize("schema", [None, "shop"])
 def test_lists(engines: tuple[sa.Engine, ...], schema: str | None) -> None:
     for what in LISTS:
-        ours, theirs = both(engines, lambda each, what=what: inspected(each, f"get_{what}", schema=schema))
+        ours, theirs = both(engines, inspected, f"get_{what}", schema=schema)
         assert ours == theirs, what
 
 
 def test_what_has_no_schema(engines: tuple[sa.Engine, ...]) -> None:
     for method in ("get_schema_names", "get_temp_table_names", "get_temp_view_names"):
-        ours, theirs = both(engines, lambda each, method=method: inspected(each, method))
+        ours, theirs = both(engines, inspected, method)
         assert ours == theirs, method
     for name in ("shop", "absent"):
-        ours, theirs = both(engines, lambda each, name=name: inspected(each, "has_schema", name))
+        ours, theirs = both(engines, inspected, "has_schema", name)
         assert ours == theirs
 
 
 @pytest.mark.parametrize("what", OF_TABLES)
 def test_tables(engines: tuple[sa.Engine, ...], what: str) -> None:
     for name in ("orders", "absent"):
-        ours, theirs = both(engines, lambda each, name=name: inspected(each, f"get_{what}", name, schema="shop"))
+        ours, theirs = both(engines, inspected, f"get_{what}", name, schema="shop")
         assert ours == theirs
     every = {"kind": ObjectKind.ANY, "scope": ObjectScope.ANY}
-    ours, theirs = both(engines, lambda each: inspected(each, f"get_multi_{what}", **every))
+    ours, theirs = both(engines, inspected, f"get_multi_{what}", **every)
     assert ours == theirs
 
 
@@ -115,7 +115,7 @@ def test_what_there_is(engines: tuple[sa.Engine, ...]) -> None:
         ("has_sequence", ("absent",)),
         ("get_view_definition", ("pg_tables", "pg_catalog")),
     ):
-        ours, theirs = both(engines, lambda each, it=(method, arguments): inspected(each, it[0], *it[1]))
+        ours, theirs = both(engines, inspected, method, *arguments)
         assert ours == theirs, method
 
 
@@ -185,13 +185,14 @@ def test_orm_loads_what_is_related(engine: sa.Engine, tables: tuple[dict[str, sa
         __table__ = tables[0]["customers"]
         orders = related(Order, order_by=(Order.__table__.c.id, Order.__table__.c.line))
 
+    customer: Any = Customer  # whose columns nobody knows before they are reflected
     with Session(engine) as session:
-        found = session.scalars(sa.select(Customer).options(selectinload(Customer.orders)).order_by(Customer.id)).all()
+        found = session.scalars(sa.select(customer).options(selectinload(customer.orders)).order_by(customer.id)).all()
         assert [(each.name, [(order.id, order.line) for order in each.orders]) for each in found] == [
             ("Ada", [(1, 1), (1, 2)]),
             ("Grüße", [(2, 1)]),
         ]
-        assert session.get(Customer, 2) is found[1]
+        assert session.get(customer, 2) is found[1]
 
 
 def test_a_cursor_reads_in_parts(engine: sa.Engine) -> None:
@@ -228,14 +229,17 @@ def test_writing_is_refused(engine: sa.Engine, tables: tuple[dict[str, sa.Table]
 def test_a_connection_that_is_gone_is_noticed(engine: sa.Engine) -> None:
     checked = sa.create_engine(engine.url, pool_pre_ping=True, pool_size=1)
     with checked.connect() as connection:
-        connection.connection.dbapi_connection.close()
+        dbapi_connection = connection.connection.dbapi_connection
+        assert dbapi_connection is not None
+        dbapi_connection.close()
     with checked.connect() as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
     checked.dispose()
 
 
 def _sqlstate(error: Any) -> str | None:
-    return error.pgcode if hasattr(error, "pgcode") else error.sqlstate
+    code: str | None = error.pgcode if hasattr(error, "pgcode") else error.sqlstate
+    return code
 
 
 # --- pandas -----------------------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def essence(body: str) -> Any:
 
 def run(home: Path, *arguments: str, given: str = "") -> str:
     variables = {**os.environ, "SUPERSET_HOME": str(home), "SUPERSET_SECRET_KEY": "for the tests alone"}
-    command = [environment("superset"), PROGRAM, *arguments]
+    command: list[str | Path] = [environment("superset"), PROGRAM, *arguments]
     done = subprocess.run(command, input=given, capture_output=True, text=True, env=variables, cwd=home)
     assert done.returncode == 0, done.stderr[-5000:]
     return done.stdout

@@ -105,7 +105,7 @@ def generate() -> Path:
 def _generate(built: Path, data: Path) -> None:
     python, unfinished = built / "env" / "bin" / "python", built / "unfinished"
     venv.create(built / "env", with_pip=True, clear=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS]
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS]
     subprocess.run(install, check=True)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
