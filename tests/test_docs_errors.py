@@ -37,7 +37,10 @@ def test_every_row_is_read() -> None:
     assert len(lines) == len(documented())
 
 
-@pytest.mark.parametrize("error", sorted(set(classes_below(Error)), key=lambda each: each.__name__))
+CLASSES = sorted(set(classes_below(Error)), key=lambda each: each.__name__)
+
+
+@pytest.mark.parametrize("error", CLASSES)
 def test_every_class_is_documented(error: type[Error]) -> None:
     expected = (error.sqlstate, error.__bases__[0].__name__, "yes" if error.retryable else "no")
     assert documented().get(error.__name__) == expected

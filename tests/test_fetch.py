@@ -110,7 +110,7 @@ def test_one_partition_keeps_its_order() -> None:
 def test_all_partitions_are_read_once_by_fewer_threads() -> None:
     source = Scripted(*[listed(rows(i), rows(i + 100)) for i in range(20)])
     fetcher = fetch(source, workers=3)
-    values = fetcher.reader().read_all()["i"].to_pylist()
+    values = fetcher.reader().read_all().to_pydict()["i"]
     assert sorted(values) == sorted([*range(20), *range(100, 120)])
     assert fetcher.stats.requests == 20
     fetcher.close()

@@ -13,6 +13,7 @@ from adapters.errors import ProgrammingError, TableNotFound, UndefinedParameter
 from catalog.load import load_catalog
 from federation import engine as engines
 from federation.engine import Engine
+from federation.parse import parse
 
 POINT = "SELECT id, name FROM lite.p WHERE id = $id"
 CATALOG = """
@@ -42,7 +43,6 @@ def engine(tmp_path: Path, change: Change) -> Iterator[Engine]:  # noqa: ARG001 
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that are parsed from here on."""
     texts: list[str] = []
-    parse = engines.parse
 
     def noting(sql: str) -> Any:
         texts.append(sql)

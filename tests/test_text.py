@@ -21,7 +21,7 @@ UTC = datetime.UTC
 NAN = float("nan")
 
 # The SQL of a value, its text, its JSON, its Python value (DataError where Python has none).
-CASES: list[tuple[str, str, str, Any]] = [
+CASES: list[tuple[str, str, str | None, Any]] = [
     ("true", "true", "true", True),
     ("1::TINYINT", "1", "1", 1),
     ("9007199254740991::BIGINT", "9007199254740991", "9007199254740991", 9007199254740991),

@@ -87,7 +87,7 @@ def test_a_lie_is_found_and_given_up(lying: Engine, caplog: pytest.LogCaptureFix
     lying.verifier.wait()
     assert lying.verifier.counts == {"differed": 1}
     [found] = lying.verifier.quarantined
-    assert (found.source, found.optimizations) == ("mem", {Optimization.FILTER_PUSHDOWN})
+    assert (found.source, found.optimizations) == ("mem", frozenset({Optimization.FILTER_PUSHDOWN}))
     assert ask(lying, WRONG) == [(9,)]
     lying.verifier.wait()
     assert lying.verifier.counts == {"differed": 1, "agreed": 1}

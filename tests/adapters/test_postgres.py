@@ -166,11 +166,13 @@ def test_a_database_in_the_c_locale_is_binary(postgres_server: Server) -> None:
 
 
 def test_an_island_is_cast_to_what_was_described(adapter: PostgresAdapter) -> None:
-    rows = island(
-        adapter,
-        "SELECT COUNT(*), SUM(n), MIN(n) + 0.5, 'x' FROM numbers",
-        **{"count": pa.int64(), "sum": pa.decimal128(38, 0), "half": pa.decimal128(20, 1), "text": pa.string()},
-    )
+    types: dict[str, pa.DataType] = {
+        "count": pa.int64(),
+        "sum": pa.decimal128(38, 0),
+        "half": pa.decimal128(20, 1),
+        "text": pa.string(),
+    }
+    rows = island(adapter, "SELECT COUNT(*), SUM(n), MIN(n) + 0.5, 'x' FROM numbers", **types)
     assert [{name: str(value) for name, value in row.items()} for row in rows] == [
         {"count": "20000", "sum": str(sum(range(20000))), "half": "0.5", "text": "x"}
     ]
@@ -189,7 +191,7 @@ def test_common_table_expressions_are_no_tables(adapter: PostgresAdapter) -> Non
 def test_an_unknown_type_is_declined(adapter: PostgresAdapter) -> None:
     query = sqlglot.parse_one("SELECT n FROM numbers", dialect="postgres")
     assert isinstance(query, sqlglot.exp.Query)
-    assert adapter.plan_query(query, pa.schema({"n": pa.struct({"a": pa.int64()})})) is None
+    assert adapter.plan_query(query, pa.schema({"n": pa.struct([("a", pa.int64())])})) is None
 
 
 def test_types_without_operators_have_stand_ins(adapter: PostgresAdapter, uri: str) -> None:

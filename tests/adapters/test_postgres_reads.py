@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -64,6 +66,10 @@ def island(adapter: PostgresAdapter, sql: str, **types: pa.DataType) -> Scan:
     return scan
 
 
+def read_first(adapter: PostgresAdapter, scan: Scan, cancel: CancelToken) -> pa.Table:
+    return adapter.read(scan.partitions[0], cancel).read_all()
+
+
 def backends(uri: str, state: str) -> int:
     """The other sessions of this database in that state."""
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -76,7 +82,7 @@ def backends(uri: str, state: str) -> int:
 def test_a_large_table_is_read_in_parts(adapter: PostgresAdapter, big: TableName) -> None:
     scan = adapter.plan_scan(ScanRequest(big, ("id", "amount")))
     assert len(scan.partitions) == 4
-    ids = [
+    ids: list[list[Any]] = [
         [row for batch in adapter.read(each, CancelToken()) for row in batch.column(0).to_pylist()]
         for each in scan.partitions
     ]
@@ -88,7 +94,7 @@ def test_a_large_table_is_read_in_parts(adapter: PostgresAdapter, big: TableName
 def test_parts_and_predicates(adapter: PostgresAdapter, big: TableName) -> None:
     scan = adapter.plan_scan(ScanRequest(big, ("id",), (Predicate("id", "in", (1, ROWS // 2, ROWS)),)))
     assert len(scan.partitions) == 4
-    assert sorted(read_all(adapter, scan).column(0).to_pylist()) == [1, ROWS // 2, ROWS]
+    assert sorted(read_all(adapter, scan).to_pydict()["id"]) == [1, ROWS // 2, ROWS]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_all_parts_see_the_moment_of_the_first(adapter: PostgresAdapter, big: Ta
     seen: list[tuple[int, str]] = []
     for number, partition in enumerate(scan.partitions):
         for batch in adapter.read(partition, CancelToken()):
-            seen += zip(batch.column(0).to_pylist(), map(str, batch.column(1).to_pylist()), strict=True)
+            seen += [(row["id"], str(row["amount"])) for row in batch.to_pylist()]
         run_sql(
             uri,
             f"UPDATE big SET amount = -1 WHERE id % 4 = {number}; DELETE FROM big WHERE id % 5 = {number};"
@@ -184,9 +190,9 @@ def test_parts_under_concurrent_writes_add_up(adapter: PostgresAdapter, big: Tab
     writer.start()
     try:
         for _ in range(5):
-            read = read_all(adapter, adapter.plan_scan(ScanRequest(big, ("id", "amount"))))
-            assert sorted(read.column(0).to_pylist()) == list(range(1, ROWS + 1))
-            assert sum(read.column(1).to_pylist()) == ROWS * (ROWS + 1) // 2
+            read = read_all(adapter, adapter.plan_scan(ScanRequest(big, ("id", "amount")))).to_pydict()
+            assert sorted(read["id"]) == list(range(1, ROWS + 1))
+            assert sum(read["amount"]) == ROWS * (ROWS + 1) // 2
     finally:
         stop.set()
         writer.join(60)
@@ -218,7 +224,6 @@ def test_fixed_width_columns_travel_packed(adapter: PostgresAdapter, uri: str) -
     plain = adapter.plan_scan(ScanRequest(name, columns, limit=1_000_000))
     assert not any("string_agg" in sql for sql in plain.partitions[0].payload.fetch.statements())
     assert packed.schema == plain.schema
-    order = [("k", "ascending")]
     # By bytes: infinity is no day that Python knows.
     numbers = {"h": pa.int32(), "l": pa.int32(), "i": pa.int64(), "j": pa.int64()}
     packed_rows, plain_rows = (
@@ -227,7 +232,7 @@ def test_fixed_width_columns_travel_packed(adapter: PostgresAdapter, uri: str) -
                 column: each.column(column).combine_chunks().view(numbers.get(column, each.schema.field(column).type))
                 for column in columns
             }
-        ).sort_by(order)
+        ).sort_by("k")
         for each in (read_all(adapter, packed), read_all(adapter, plain))
     )
     assert packed_rows.num_rows == 60000
@@ -313,9 +318,7 @@ def cancel_when(running: Callable[[], bool], reader: Callable[[CancelToken], obj
 
 def test_a_cancel_reaches_the_server(adapter: PostgresAdapter, uri: str) -> None:
     scan = island(adapter, "SELECT 1 AS n FROM pg_sleep(3600)", n=pa.int32())
-    error = cancel_when(
-        lambda: backends(uri, "active") == 1, lambda cancel: adapter.read(scan.partitions[0], cancel).read_all()
-    )
+    error = cancel_when(lambda: backends(uri, "active") == 1, partial(read_first, adapter, scan))
     assert isinstance(error, QueryCancelled)
     assert not isinstance(error, QueryTimeout)
     eventually(lambda: backends(uri, "active") == 0)
@@ -323,9 +326,7 @@ def test_a_cancel_reaches_the_server(adapter: PostgresAdapter, uri: str) -> None
 
 def test_a_cancel_while_rows_stream(adapter: PostgresAdapter, uri: str) -> None:
     scan = island(adapter, ENDLESS, i=pa.int32())
-    error = cancel_when(
-        lambda: backends(uri, "active") == 1, lambda cancel: adapter.read(scan.partitions[0], cancel).read_all()
-    )
+    error = cancel_when(lambda: backends(uri, "active") == 1, partial(read_first, adapter, scan))
     assert isinstance(error, QueryCancelled)
     eventually(lambda: backends(uri, "active") == 0)
 
@@ -339,7 +340,7 @@ def test_a_cancel_while_waiting_for_a_lock(adapter: PostgresAdapter, big: TableN
             scan = adapter.plan_scan(request)
             error = cancel_when(
                 lambda: run_sql(uri, waiting).strip() == "1",
-                lambda cancel, scan=scan: adapter.read(scan.partitions[0], cancel).read_all(),
+                partial(read_first, adapter, scan),
             )
             scan.close()
             assert isinstance(error, QueryCancelled)
@@ -352,7 +353,7 @@ def test_a_cancel_while_waiting_for_a_connection(uri: str) -> None:
     scan = island(adapter, ENDLESS, i=pa.int32())
     first = adapter.read(scan.partitions[0], CancelToken())
     first.read_next_batch()
-    error = cancel_when(lambda: True, lambda cancel: adapter.read(scan.partitions[0], cancel).read_all())
+    error = cancel_when(lambda: True, partial(read_first, adapter, scan))
     assert isinstance(error, QueryCancelled)
     del first
     adapter.close()
@@ -372,7 +373,7 @@ def test_the_time_limit_of_the_source(uri: str) -> None:
     for sql in ("SELECT 1 AS i FROM pg_sleep(3600)", ENDLESS):
         scan = island(adapter, sql, i=pa.int32())
         with pytest.raises(QueryTimeout) as caught:
-            run_bounded(lambda scan=scan: adapter.read(scan.partitions[0], CancelToken()).read_all())
+            run_bounded(partial(read_first, adapter, scan, CancelToken()))
         assert caught.value.source == "pg"
     adapter.close()
 

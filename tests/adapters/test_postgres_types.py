@@ -6,6 +6,7 @@ One line for each value: the declared type, the value in PostgreSQL's SQL, the A
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -308,7 +309,7 @@ def test_a_value_that_cannot_be_held_is_an_error(adapter: PostgresAdapter, numbe
 def test_a_small_decimal_is_the_buffer_that_came(adapter: PostgresAdapter) -> None:
     """The int8 values of the source are the storage of the decimals; DuckDB takes them as they are, too."""
     read = read_all(adapter, "fine", table="misfit0")
-    chunk = read.column(0).chunk(0)
+    chunk: Any = read.column(0).chunk(0)
     assert chunk.view(pa.int64()).to_pylist()[:1] == [15]
     with plain_connection() as connection:
         connection.register("read", read)

@@ -227,7 +227,7 @@ def test_a_statement_gives_what_a_scan_gives(path: Path, adapter: SQLiteAdapter,
     if missing:
         for column in "nxsb":
             write(path, f"UPDATE odd SET {column} = NULL WHERE rowid % {missing + ord(column) % 4} = 0")
-    columns = {"n": pa.int64(), "x": pa.float64(), "s": pa.string(), "b": pa.binary()}
+    columns: dict[str, pa.DataType] = {"n": pa.int64(), "x": pa.float64(), "s": pa.string(), "b": pa.binary()}
     names = ", ".join(f'"t"."{name}" AS "{name}"' for name in columns)
     filtered = plan(adapter, f'SELECT {names} FROM "main"."odd" AS "t" WHERE "t"."rowid" > 0', **columns)
     found = read_all(adapter, filtered)

@@ -296,7 +296,7 @@ def test_a_scan_keeps_its_lock_whatever_else_is_asked(path: Path, adapter: SQLit
     (partition,) = adapter.plan_scan(ScanRequest(main("numbers"), ("n",))).partitions
     reader = adapter.read(partition, CancelToken())
     assert reader.read_next_batch() is not None
-    assert adapter.get_table(main("numbers"))
+    assert adapter.get_table(main("numbers")).columns
     assert read(adapter, "numbers", "n")
     write_now = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
     asked = subprocess.run([sys.executable, "-c", write_now, str(path)], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from adapters.base import Predicate
+from adapters.base import Predicate, PredicateOp
 from adapters.duck import Duck
 from adapters.sql.scan import to_expression
 from cache.domains import EVERYTHING, Domain, domain_of, load, predicates_of
@@ -49,7 +49,7 @@ COLUMNS: dict[str, tuple[pa.DataType, list[Any], list[Any]]] = {
         [each.replace(tzinfo=ZONE) for each in MOMENTS] + [each.replace(tzinfo=datetime.UTC) for each in MOMENTS],
     ),
 }
-OPERATORS = ("=", "<>", "<", "<=", ">", ">=", "in", "is null", "is not null")
+OPERATORS: tuple[PredicateOp, ...] = ("=", "<>", "<", "<=", ">", ">=", "in", "is null", "is not null")
 
 
 PAIRS = 200

@@ -31,7 +31,8 @@ from tests.waiting import eventually
 
 TTL, REVALIDATE, ON_ERROR = 10, 15, 60
 POLICY = {"ttl": f"{TTL}s", "stale_while_revalidate": f"{REVALIDATE}s", "stale_if_error": f"{ON_ERROR}s"}
-SCHEMA = pa.schema({"id": pa.int64(), "kind": pa.string(), "n": pa.int64(), "amount": pa.float64()})
+TYPES: dict[str, pa.DataType] = {"id": pa.int64(), "kind": pa.string(), "n": pa.int64(), "amount": pa.float64()}
+SCHEMA = pa.schema(TYPES)
 COLUMNS = "id bigint PRIMARY KEY, kind text, n bigint, amount double precision"
 STRICT = "id INTEGER PRIMARY KEY, kind TEXT, n INTEGER, amount REAL"
 Row = tuple[Any, ...]
@@ -55,7 +56,7 @@ class SqliteThings:
     """With a number that every write raises."""
 
     can_fail = False
-    promised = TTL + REVALIDATE
+    promised: float = TTL + REVALIDATE
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path)
@@ -124,7 +125,7 @@ class FileThings:
 
 class PostgresThings:
     can_fail = True
-    promised = TTL + REVALIDATE
+    promised: float = TTL + REVALIDATE
 
     def __init__(self, server: Server) -> None:
         self._uri = server.create_database("history")

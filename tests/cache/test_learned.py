@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ from tests.waiting import SECONDS
 
 MB = 1 << 20
 Opener = Callable[..., Learned]
+
+
+def near(number: float) -> Any:
+    """In the place of a number."""
+    return pytest.approx(number)
 
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:
@@ -180,8 +186,8 @@ def test_values_that_are_not_ours(folder: Path, opened: Opener, value: object) -
     read(learned, "a", 1)
     learned.close()
     index = open_index(folder, most_bytes=MB, seconds=1)
-    for key in list(index):
-        index[key] = value
+    for key in list(index.iterkeys()):
+        index.set(key, value)
     index.close()
     learned = opened()
     assert learned.fragment("pg", "a") is None
@@ -237,7 +243,7 @@ def test_a_link_is_learned_from_large_reads_and_from_small_ones(opened: Opener) 
     learned.record("pg", "neither", 1000, 500_000, 1, 0.9, 1)
     assert learned.link("pg") == Link(None, 0.020)
     learned.record("pg", "large", 10**6, 100 * MB, 1, 0.5, 1.020)
-    assert learned.link("pg") == Link(pytest.approx(100 * MB), 0.020)
+    assert learned.link("pg") == Link(near(100 * MB), 0.020)
     assert learned.link("my") is None
 
 
@@ -261,7 +267,7 @@ def test_a_busy_source_hardly_changes_its_link(opened: Opener) -> None:
 def test_the_latency_of_many_requests_is_that_of_one(opened: Opener) -> None:
     learned = opened()
     learned.record("api", "pages", 50, 5000, 10, None, 2.0)
-    assert learned.link("api") == Link(None, pytest.approx(0.2))
+    assert learned.link("api") == Link(None, near(0.2))
     learned.record("odd", "none", 0, 0, 0, None, 0.0)
     assert learned.link("odd") == Link(None, 0.0)
     learned.record("odd", "at once", 10, 2 * MB, 1, 0.0, 0.0)

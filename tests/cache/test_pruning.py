@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from adapters.base import Predicate
+from adapters.base import Predicate, PredicateOp
 from adapters.duck import Duck
 from adapters.sql.scan import to_expression
 from cache.payload import PayloadWriter, open_payload
@@ -54,7 +54,8 @@ def batch(rng: random.Random) -> pa.RecordBatch:
 def condition(rng: random.Random) -> Predicate:
     name = rng.choice(SCHEMA.names)
     _, values = TYPES[name]
-    op = rng.choice(["in", "in", "<", "<=", ">", ">=", "is null", "is not null"])
+    ops: list[PredicateOp] = ["in", "in", "<", "<=", ">", ">=", "is null", "is not null"]
+    op = rng.choice(ops)
     if op == "in":
         return Predicate(name, op, tuple(rng.sample(values, rng.randrange(1, len(values) + 1))))
     return Predicate(name, op, () if op.startswith("is") else (rng.choice(values),))
@@ -96,7 +97,7 @@ def test_duckdb_answers_the_same(tmp_path: Path, duck: Duck, seed: int) -> None:
 def test_batches_without_such_values_are_not_looked_at(tmp_path: Path) -> None:
     batches = [pa.record_batch({"id": list(range(at, at + 100)), "x": ["text"] * 100}) for at in range(0, 1000, 100)]
 
-    def kept(*conditions: Predicate) -> list[list[int]]:
+    def kept(*conditions: Predicate) -> list[list[Any]]:
         (tmp_path / "f.arrow").unlink(missing_ok=True)
         return [found.column(0).to_pylist() for found in pruned(written(tmp_path / "f.arrow", batches), conditions)]
 

@@ -202,7 +202,7 @@ IDS = "SELECT id FROM f.ids"
 
 def read(engine: Engine) -> tuple[str, list[int]]:
     with engine.query(IDS) as result:
-        rows = sorted(result.read_all()["id"].to_pylist())
+        rows = sorted(result.read_all().to_pydict()["id"])
         (found,) = result.freshness()
     return str(found.state), rows
 

@@ -51,7 +51,7 @@ def put(store: Store, name: str, filed: Region) -> FragmentKey:
     key = FragmentKey("src", "me", name, SCHEMA)
     recording = store.record(key, SCHEMA, ("src.t",), None, filed)
     assert recording is not None
-    recording.append(pa.record_batch([pa.array([1])], SCHEMA))
+    recording.append(pa.record_batch([pa.array([1])], schema=SCHEMA))
     recording.commit(1.0)
     return key
 

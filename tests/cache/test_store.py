@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,7 +16,8 @@ from cache.keys import FragmentKey
 from cache.recording import Recording
 from cache.store import Store
 
-SCHEMA = pa.schema({"n": pa.int64(), "text": pa.string(), "amount": pa.decimal128(18, 2)})
+COLUMNS: dict[str, pa.DataType] = {"n": pa.int64(), "text": pa.string(), "amount": pa.decimal128(18, 2)}
+SCHEMA = pa.schema(COLUMNS)
 ROWS = 1000
 
 
@@ -25,7 +27,7 @@ def key(request: str, source: str = "crm") -> FragmentKey:
 
 def batch(rows: int = ROWS) -> pa.RecordBatch:
     numbers = range(rows)
-    columns = [list(numbers), [f"text {n}" for n in numbers], [Decimal(n) / 100 for n in numbers]]
+    columns: list[list[Any]] = [list(numbers), [f"text {n}" for n in numbers], [Decimal(n) / 100 for n in numbers]]
     return pa.record_batch([pa.array(c, t) for c, t in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
 
 
@@ -117,7 +119,8 @@ def test_a_fragment_without_rows_and_one_without_columns(store: Store) -> None:
     wanted = FragmentKey("crm", "someone", "q", empty)
     recording = store.record(wanted, empty, ())
     assert recording is not None
-    recording.append(pa.RecordBatch.from_struct_array(pa.array([{}] * 7, pa.struct([]))))
+    rows: Any = pa.array([{}] * 7, pa.struct([]))
+    recording.append(pa.RecordBatch.from_struct_array(rows))
     recording.commit(1.0)
     entry = store.look(wanted)
     assert entry is not None and entry.rows == 7
@@ -151,7 +154,7 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, grow, flip, empty, Path.unlink], ids=lambda each: each.__name__)
 @pytest.mark.parametrize("again", [False, True], ids=["same process", "opened again"])
-def test_a_damaged_file_is_a_miss(tmp_path: Path, damage, again: bool) -> None:
+def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: Callable[[Path], None], again: bool) -> None:
     store = Store(tmp_path)
     keep(store, "q")
     (path,) = files(tmp_path)
@@ -273,7 +276,9 @@ def test_leftovers_go_at_the_next_start_and_others_keep_theirs(store: Store, tmp
     assert (rows_of(store, "q"), rows_of(store, "running")) == (ROWS, ROWS)
 
 
-def test_a_folder_of_another_version_is_cleared_when_nobody_uses_it(tmp_path: Path, monkeypatch) -> None:
+def test_a_folder_of_another_version_is_cleared_when_nobody_uses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cache.store.FORMAT", 0)
     older = Store(tmp_path)
     keep(older, "q")

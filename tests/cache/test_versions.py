@@ -101,7 +101,7 @@ def engine(sqlite_shop: Shop, clock: Clock, tmp_path: Path) -> Iterator[Engine]:
 
 
 NO_QUERY = (ProgrammingError, NotSupportedError)
-BAD = [
+BAD: list[tuple[str, type[Error] | tuple[type[Error], ...]]] = [
     ("DELETE FROM orders", NO_QUERY),
     ("UPDATE orders SET moved = 9", NO_QUERY),
     ("SELECT 1; SELECT 2", NO_QUERY),

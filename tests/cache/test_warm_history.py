@@ -32,7 +32,7 @@ class Dated:
     that are only `added` have new ids."""
 
     can_fail = True
-    promised = TTL + REVALIDATE
+    promised: float = TTL + REVALIDATE
 
     def __init__(self, path: Path, rng: random.Random, *, added: bool) -> None:
         self.section = source("src", "sqlite", path=str(path), cache=POLICY)

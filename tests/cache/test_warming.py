@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -136,7 +136,7 @@ class World:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def things(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Things]:
-    kinds = {
+    kinds: dict[str, Callable[[], SqliteThings | PostgresThings]] = {
         "sqlite": lambda: SqliteThings(tmp_path / "things.db"),
         "postgres": lambda: PostgresThings(request.getfixturevalue("postgres_server")),
     }
@@ -423,7 +423,8 @@ def test_a_server_refreshes_by_itself(tmp_path: Path) -> None:
         with start_face(catalog_of(tmp_path, text).parent) as face:
 
             def times() -> list[Any]:
-                return face.http.query("SELECT rows, refreshed FROM system.cache").json()["rows"]
+                found: list[Any] = face.http.query("SELECT rows, refreshed FROM system.cache").json()["rows"]
+                return found
 
             eventually(lambda: [row[0] for row in times()] == [2])
             first = times()

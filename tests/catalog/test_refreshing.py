@@ -9,7 +9,7 @@ import pytest
 from adapters.errors import CatalogError
 from catalog.config import read_config
 from catalog.load import load_catalog
-from catalog.model import Refresh
+from catalog.model import CatalogTable, Refresh
 from federation.cli.main import main
 from tests.catalog.test_caching import written
 
@@ -122,4 +122,4 @@ def test_what_is_read(tmp_path: Path) -> None:
     catalog = load_catalog(written(tmp_path, text))
     assert catalog.notes[0].refresh == Refresh(3600.0, "AT", ("id", "name"), 86_400.0)
     assert catalog.views["v", "w"].refresh == Refresh(5400.0)
-    assert catalog.resolve(("a", "b"), (False, False))
+    assert isinstance(catalog.resolve(("a", "b"), (False, False)), CatalogTable)

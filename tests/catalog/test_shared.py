@@ -83,7 +83,8 @@ def test_what_is_too_old_is_loaded_again_and_remains_when_that_fails() -> None:
 
 def test_at_once_gives_results_failures_and_what_took_too_long() -> None:
     gate = Gate("late")
-    answers = at_once({"good": lambda: "x", "bad": lambda: str(1 // 0), "slow": gate}, 1.0)
+    tasks: dict[str, Callable[[], object]] = {"good": lambda: "x", "bad": lambda: str(1 // 0), "slow": gate}
+    answers = at_once(tasks, 1.0)
     gate.open.set()
     assert answers["good"] == "x"
     assert isinstance(answers["bad"], ZeroDivisionError)

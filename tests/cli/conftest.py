@@ -34,7 +34,8 @@ def command(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `federation …` in the folder of the catalog, in this process; its output and its exit code."""
 
     def run(*args: str, stdin: str = "", **variables: str) -> Done:
-        streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="") for data in (stdin.encode(), b"", b"")]
+        buffers = [io.BytesIO(data) for data in (stdin.encode(), b"", b"")]
+        streams = [io.TextIOWrapper(each, "utf-8", newline="") for each in buffers]
         with monkeypatch.context() as patch:
             patch.chdir(catalog.parent)
             patch.delenv("FEDERATION_CATALOG", raising=False)
@@ -48,7 +49,7 @@ def command(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
                 code = stop.code if isinstance(stop.code, int) else 1
         for stream in streams[1:]:
             stream.flush()
-        out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])  # type: ignore[attr-defined]
+        out, err = (each.getvalue().decode() for each in buffers[1:])
         return Done(code, out, err)
 
     return run

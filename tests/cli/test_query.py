@@ -65,7 +65,7 @@ def test_arrow_and_parquet_files(command: Command, catalog: Path) -> None:
     out = catalog.parent / "out"
     sql = "SELECT n, 'x' AS n FROM lite.numbers ORDER BY 1"
     assert command("query", "-f", "arrow", "-o", str(out), sql).returncode == 0
-    with pa.ipc.open_stream(out) as reader:
+    with pa.ipc.open_stream(out.read_bytes()) as reader:
         table = reader.read_all()
     assert table.column_names == ["n", "n"]
     assert table.column(0).to_pylist() == list(range(1, 5001))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pyarrow as pa
 
 ARROW = "application/vnd.apache.arrow.stream"
-OVERVIEW = {"sources": [], "view_schemas": [], "search_path": []}
+OVERVIEW: dict[str, list[str]] = {"sources": [], "view_schemas": [], "search_path": []}
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -22,7 +22,9 @@ def arrow_stream(rows: int = 3, *, end: bool = True, typed: bool = True) -> byte
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         for start in range(0, rows, 2):
-            writer.write_batch(pa.record_batch([pa.array(range(start, min(rows, start + 2)), pa.int64())], schema))
+            writer.write_batch(
+                pa.record_batch([pa.array(range(start, min(rows, start + 2)), pa.int64())], schema=schema)
+            )
     data = sink.getvalue().to_pybytes()
     return data if end else data[:-8]
 

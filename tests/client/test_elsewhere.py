@@ -25,7 +25,7 @@ def test_pandas_and_polars_read_in_parts(connection: Connection) -> None:
 def test_duckdb_reads_the_arrow_results(connection: Connection) -> None:
     whole = connection.execute("SELECT * FROM f.numbers").fetch_arrow_table()
     reader = connection.execute("SELECT id FROM f.numbers WHERE id % 2 = 0").fetch_record_batch()
-    found = duckdb.sql("SELECT count(*), sum(t.id) FROM whole AS t JOIN reader AS r ON t.id = r.id").fetchall()
-    assert found == [(100_000, sum(range(0, 200_000, 2)))]
+    found = duckdb.sql("SELECT count(*), sum(t.id) FROM whole AS t JOIN reader AS r ON t.id = r.id")
+    assert found is not None and found.fetchall() == [(100_000, sum(range(0, 200_000, 2)))]
     assert whole.num_rows == 200_000
     del reader

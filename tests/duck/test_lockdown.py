@@ -22,7 +22,7 @@ def test_allowed_files_can_be_read_and_no_other(duck: Duck, folder: Path) -> Non
 
 @pytest.mark.parametrize("function", ["read_csv", "read_text", "read_blob", "glob", "read_json", "read_parquet"])
 def test_other_files_are_shut(duck: Duck, folder: Path, function: str) -> None:
-    elsewhere = [
+    elsewhere: list[str | Path] = [
         "/etc/passwd",
         folder.parent / "secret.csv",
         folder / ".." / "secret.csv",

@@ -17,20 +17,18 @@ from tests.duck.helpers import RAMP, table, value
 
 
 def test_describe_over_empty_tables(duck: Duck) -> None:
-    schema = pa.schema(
-        {
-            "i": pa.int64(),
-            "d": pa.decimal128(12, 2),
-            "small": pa.decimal64(9, 1),
-            "u": pa.uuid(),
-            "j": pa.json_(),
-            "ts": pa.timestamp("us", "UTC"),
-            "iv": pa.month_day_nano_interval(),
-            "l": pa.list_(pa.int32()),
-            'odd "name"': pa.uint8(),
-        }
-    )
-    duck.create_table('a "table"', schema)
+    columns: dict[str, pa.DataType] = {
+        "i": pa.int64(),
+        "d": pa.decimal128(12, 2),
+        "small": pa.decimal64(9, 1),
+        "u": pa.uuid(),
+        "j": pa.json_(),
+        "ts": pa.timestamp("us", "UTC"),
+        "iv": pa.month_day_nano_interval(),
+        "l": pa.list_(pa.int32()),
+        'odd "name"': pa.uint8(),
+    }
+    duck.create_table('a "table"', pa.schema(columns))
     described = dict(duck.describe('SELECT * FROM "a ""table"""'))
     assert described == {
         "i": "BIGINT",
@@ -111,7 +109,7 @@ VALUES = [
     ("[true, NULL, false]", pa.list_(pa.bool_()), [True, None, False]),
     ("[[1::HUGEINT], NULL]", pa.list_(pa.list_(pa.decimal128(38, 0))), [[decimal.Decimal(1)], None]),
     ("array_value(true, false)", pa.list_(pa.bool_(), 2), [True, False]),
-    (f"{{'a': true, 'b': '{ONE}'::UUID}}", pa.struct({"a": pa.bool_(), "b": pa.uuid()}), {"a": True, "b": ONE}),
+    (f"{{'a': true, 'b': '{ONE}'::UUID}}", pa.struct([("a", pa.bool_()), ("b", pa.uuid())]), {"a": True, "b": ONE}),
     ("MAP {'k': true}", pa.map_(pa.string(), pa.bool_()), [("k", True)]),
 ]
 
@@ -197,4 +195,5 @@ def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck) -> None:
 
 
 def test_an_empty_result_has_its_schema(duck: Duck) -> None:
-    assert table(duck, "SELECT 1 AS i, true AS b WHERE false").schema == pa.schema({"i": pa.int32(), "b": pa.bool_()})
+    columns: dict[str, pa.DataType] = {"i": pa.int32(), "b": pa.bool_()}
+    assert table(duck, "SELECT 1 AS i, true AS b WHERE false").schema == pa.schema(columns)

@@ -156,7 +156,7 @@ def test_a_table_in_parts_is_read_at_one_moment(postgres_server: Server, tmp_pat
                     table = result.read_all()
                 assert table.num_rows == accounts
                 assert len(set(table["id"].to_pylist())) == accounts
-                assert sum(table["amount"].to_pylist()) == 100 * accounts
+                assert sum(table.to_pydict()["amount"]) == 100 * accounts
         finally:
             stop.set()
         moving.result()

@@ -148,7 +148,12 @@ def test_a_query_that_was_cancelled(adapter: Adapter, moment: Moment, uri: str) 
     warmed(adapter, moment)
     token = CancelToken()
     cause = QueryTimeout("the time of the query is over")
-    moment.happens = [lambda: (end_sessions(uri), token.cancel(cause))]
+
+    def end_and_cancel() -> None:
+        end_sessions(uri)
+        token.cancel(cause)
+
+    moment.happens = [end_and_cancel]
     with pytest.raises(QueryTimeout) as caught:
         read(adapter, token)
     assert caught.value is cause

@@ -166,5 +166,9 @@ def test_killed_frozen_and_back(engine: Engine, mortal: Mortal) -> None:
 
 
 def test_the_engine_closes_while_its_server_is_frozen(engine: Engine, mortal: Mortal) -> None:
+    def freeze_and_close(_: Result) -> None:
+        mortal.freeze()
+        engine.close()
+
     with pytest.raises(QueryCancelled):
-        read_to_the_end(engine, lambda _: (mortal.freeze(), engine.close()))
+        read_to_the_end(engine, freeze_and_close)

@@ -233,7 +233,7 @@ def test_keys_of_two_columns_belong_together(engine: Engine, sql: str, pairs: li
     expected = [
         row["id"] for row in whole.to_pylist() if (row["i"], row["b"]) in pairs and None not in (row["i"], row["b"])
     ]
-    assert sorted(rows(planned).column("id").to_pylist()) == sorted(expected)
+    assert sorted(rows(planned).to_pydict()["id"]) == sorted(expected)
     assert made in ("no keys, nothing is read", f"{len(distinct_keys(keys))} keys")
 
 

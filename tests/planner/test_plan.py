@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
+from adapters.base import TableName
 from adapters.errors import RequiredFilterMissing
 from adapters.sqlite import SQLiteAdapter
 from federation.engine import Engine
@@ -84,9 +86,14 @@ def test_no_conditions_are_sent(engine: Engine) -> None:
 
 
 def test_sources_are_asked_for_what_is_used(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[TableName] = []
     statistics = SQLiteAdapter.statistics
-    monkeypatch.setattr(SQLiteAdapter, "statistics", lambda self, table: asked.append(table) or statistics(self, table))
+
+    def noting(self: SQLiteAdapter, table: TableName) -> Any:
+        asked.append(table)
+        return statistics(self, table)
+
+    monkeypatch.setattr(SQLiteAdapter, "statistics", noting)
     sql = "SELECT a.v FROM one.t AS a JOIN two.t AS b ON a.id = b.id"
     engine.explain(sql, options={"pushdown": False})
     engine.explain(sql, options={"disable": ["runtime_filters", "common_fragments", "costs"]})

@@ -16,6 +16,7 @@ import pytest
 from adapters.errors import Error
 from federation import engine as engine_module
 from federation.engine import Engine
+from federation.planner.plan import make_plan
 from tests.servers import Server, run_sql
 
 INTEGERS = ["0", "1", "2", "5", "7", "-1", "007", "127", "128", "999999999", "2147483648", "99999999999999999999"]
@@ -77,7 +78,6 @@ def world(
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A word for every plan that is made."""
     made: list[str] = []
-    make_plan = engine_module.make_plan
 
     def spy(*arguments: Any) -> Any:
         made.append("made")

@@ -28,11 +28,12 @@ class WrittenDialect(FederationDialect):
     supports_statement_cache = True
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        execute: Any = super().do_execute  # which has no types
         if not _writes(context):
-            super().do_execute(cursor, statement, parameters, context)
+            execute(cursor, statement, parameters, context)
             return
         try:
-            super().do_execute(cursor, statement, parameters, context)
+            execute(cursor, statement, parameters, context)
         except federation.ProgrammingError as exc:
             assert exc.sqlstate == "25006", statement
         else:

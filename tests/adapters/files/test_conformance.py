@@ -25,7 +25,7 @@ from tests.adapters.files.helpers import (
 
 class FilesConformance(AdapterConformance):
     ending: ClassVar[str]
-    write: ClassVar[Callable[[pa.Table, Path], None]]
+    write: ClassVar[staticmethod[[pa.Table, Path], None]]
 
     @pytest.fixture(scope="class")
     @classmethod

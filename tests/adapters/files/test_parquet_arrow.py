@@ -37,7 +37,7 @@ TYPED = pa.table(
         "t": pa.array([dt.time(1, 2, 3), None], pa.time64("us")),
         "e": pa.array(["x", "y"]).dictionary_encode(),
         "l": pa.array([[1, None], None], pa.list_(pa.int32())),
-        "st": pa.array([{"a": True}, None], pa.struct({"a": pa.bool_()})),
+        "st": pa.array([{"a": True}, None], pa.struct([("a", pa.bool_())])),
         "m": pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
     }
 )
@@ -93,7 +93,7 @@ def test_arrow_files_of_one_table_must_be_alike(tmp_path: Path) -> None:
     write_arrow(pa.table({"a": [1]}), tmp_path / "t" / "0.arrow")
     write_arrow(pa.table({"a": [2]}), tmp_path / "t" / "1.arrow")
     adapter = FilesAdapter("files", {"path": f"{tmp_path}/t/**"})
-    assert sorted(scan(adapter, "t")["a"].to_pylist()) == [1, 2]
+    assert sorted(scan(adapter, "t").to_pydict()["a"]) == [1, 2]
     write_arrow(pa.table({"a": ["x"]}), tmp_path / "t" / "1.arrow")
     with pytest.raises(errors.DataError, match=r"1\.arrow"):
         adapter.get_table(main("t"))
