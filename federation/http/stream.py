@@ -1,7 +1,7 @@
 """An answer that streams: its chunks are made in a thread and sent from the event loop.
 
-One chunk is made while the one before is sent, and the next is asked for when the socket has taken that. So a slow
-reader holds the query back, down to its sources. A reader that goes away ends it there.
+A few are made while those before are sent, and others when the socket has taken those. So a slow reader holds the query
+back, down to its sources. A reader that goes away ends it there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 import functools
 import json
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from fastapi import Request
@@ -30,6 +32,9 @@ from federation.http.workers import Workers
 
 log = logging.getLogger(__name__)
 
+AHEAD = 3  # chunks that may wait to be sent
+LONGEST_STEP = 0.02  # seconds that a thread makes chunks of one answer while other queries wait for it
+
 
 class Stream:
     """Chunks on their way to a client. `on_gone` is called when it goes away, `on_close` at the end in any case."""
@@ -49,23 +54,57 @@ class Stream:
         self._on_close = on_close
         self._stop_watching = watch(receive, self._went)
         self._closed = False
-        self._ahead: asyncio.Task[Chunk] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._made: deque[Chunk] = deque()  # by a thread, for the event loop
+        self._step: asyncio.Task[bool] | None = None  # in which they are made
+        self._ended = False  # no step comes after this one
+        self._failure: BaseException | None = None
+        self._news = asyncio.Event()
+
+    async def first(self) -> Chunk:
+        """The first chunk. Most answers have no other, so that it is made without a task."""
+        chunk = await self._workers.run(_pull, self._chunks)
+        self._ended = chunk.last
+        return chunk
 
     async def next(self) -> Chunk:
-        """The next chunk, which may be under way already."""
-        task, self._ahead = self._ahead, None
-        return await (task or self._workers.run(_pull, self._chunks))
+        """All that was made meanwhile, as one chunk; then raises what failed."""
+        while not self._made:
+            if self._failure is not None:
+                raise self._failure
+            self._news.clear()
+            await self._news.wait()
+        chunks = [self._made.popleft() for _ in range(len(self._made))]
+        self.go_on()
+        return Chunk([buffer for chunk in chunks for buffer in chunk.buffers], chunks[-1].last)
 
-    def ask(self) -> None:
-        """Let the next chunk be made meanwhile."""
-        self._ahead = asyncio.create_task(self._workers.run(_pull, self._chunks))
+    def go_on(self) -> None:
+        """Let chunks be made meanwhile, if some are missing."""
+        if self._step is None and not self._ended and not self._closed and len(self._made) < AHEAD:
+            self._step = asyncio.create_task(self._workers.run(self._make))
+            self._step.add_done_callback(self._stepped)
+
+    def _make(self) -> bool:
+        """Make chunks until enough are waiting; whether the last is among them. Belongs to a thread."""
+        until = time.monotonic() + LONGEST_STEP
+        while True:
+            chunk = _pull(self._chunks)
+            self._made.append(chunk)
+            if chunk.last or len(self._made) >= AHEAD or time.monotonic() > until:
+                return chunk.last
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    def _stepped(self, step: asyncio.Task[bool]) -> None:
+        self._step = None
+        self._failure = asyncio.CancelledError() if step.cancelled() else step.exception()
+        self._ended = self._failure is not None or step.result()
+        self.go_on()
+        self._news.set()
 
     def close(self, error: BaseException | None) -> None:
         if not self._closed:
             self._closed = True
             self._stop_watching()
-            if self._ahead is not None:
-                self._ahead.add_done_callback(_drop)
             self._on_close(error)
 
     def _went(self) -> None:
@@ -76,7 +115,7 @@ class Stream:
 async def respond(stream: Stream, form: Format, coding: str, headers: Callable[[], Mapping[str, str]]) -> Response:
     """The response, once there is a first chunk; `headers` is asked then. Raises what fails before that."""
     try:
-        first = await stream.next()
+        first = await stream.first()
     except BaseException as exc:
         stream.close(exc)
         raise
@@ -140,10 +179,9 @@ class _StreamedResponse(Response):
         failure: BaseException | None = QueryCancelled("the connection ended")
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            self._stream.go_on()
             chunk = self._first
             while not self._stream.gone:
-                if not chunk.last:
-                    self._stream.ask()
                 if any(chunk.buffers):
                     write_part(scope, chunk.buffers)
                 await send({"type": "http.response.body", "body": b"", "more_body": not chunk.last})
@@ -177,12 +215,6 @@ def _drive(run: Run, engines: Engines, form: Format, coding: str) -> Iterator[Ch
         run.end(exc)
         raise
     run.end()
-
-
-def _drop(ahead: asyncio.Task[Chunk]) -> None:
-    """What was made for nobody, or failed because nobody wanted it any more."""
-    if not ahead.cancelled():
-        ahead.exception()
 
 
 def _pull(chunks: Iterator[Chunk]) -> Chunk:

@@ -1,6 +1,6 @@
 """The threads that may block, so that the event loop never does.
 
-A query borrows a thread for one chunk of its answer at a time. A client that reads slowly therefore holds none, and
+A query borrows a thread for a few chunks of its answer at a time. A client that reads slowly therefore holds none, and
 the number of threads bounds the work, not the number of clients.
 
 Threads that compute hold the interpreter in turns, and the event loop is one more in the queue: with 32 of them it
