@@ -8,6 +8,7 @@ the connection that exported it stays until the scan is closed.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,9 @@ _TABLES_AT_ONCE = 200
 _ADVICE_SECONDS = 3  # what is only good to know is not waited for behind someone's lock
 _ADVICE_KEPT, _ADVICE_KEPT_SECONDS = 1000, 60.0  # plans
 _UNBOUNDED = 1 << 30
+# All parts at once would have the first rows compete with those behind them for the processors. It is bounded, for who
+# reads another part may hold what the first one waits for.
+_HEAD_START_SECONDS = 0.02
 # The estimate for many small ranges is high enough for a compilation that takes longer than it saves; and without such
 # scans each range would read the table.
 _IN_PARTS = "SET LOCAL jit = off; SET LOCAL enable_tidscan = on"
@@ -68,8 +72,15 @@ _NUMERIC_STATES = ("0A000", "22003")  # NaN and too large a number, cast to int8
 class _Payload:
     fetch: Fetch
     tables: tuple[Described, ...]
-    shared: Export | None  # by the parts of a scan
+    shared: Export | None = None  # by the parts of a scan
     native: tuple[str, tuple[Column, ...]] | None = None  # the caller's own text, and the columns that are read
+    #: the first rows of the first part are there: it says so, the others wait for it
+    ahead: threading.Event | None = None
+    behind: threading.Event | None = None
+
+    def begun(self) -> None:
+        if self.ahead is not None:
+            self.ahead.set()
 
 
 class PostgresAdapter:
@@ -166,10 +177,13 @@ class PostgresAdapter:
         return self._scan(statements, tables, arriving)
 
     def _scan(self, statements: Sequence[Fetch], tables: tuple[Described, ...], schema: pa.Schema) -> Scan:
-        shared = self._shared(tables) if len(statements) > 1 else None
-        partitions = tuple(Partition(each.island, _Payload(each, tables, shared)) for each in statements)
-        if shared is None:
-            return Scan(partitions, schema, reusable=True)
+        first, *others = statements
+        if not others:
+            return Scan((Partition(first.island, _Payload(first, tables)),), schema, reusable=True)
+        shared, begun = self._shared(tables), threading.Event()
+        payloads = [_Payload(first, tables, shared, ahead=begun)]
+        payloads += [_Payload(each, tables, shared, behind=begun) for each in others]
+        partitions = tuple(Partition(each.fetch.island, each) for each in payloads)
         anew = partial(self._scan, statements, tables, schema)
         return Scan(partitions, schema, close=shared.close, reusable=True, anew=anew)
 
@@ -193,7 +207,7 @@ class PostgresAdapter:
         if made is None:
             raise AssertionError("every described type can be fetched")
         schema, (fetch,) = made
-        return Scan((Partition(fetch.island, _Payload(fetch, (), None, (sql, columns))),), schema)
+        return Scan((Partition(fetch.island, _Payload(fetch, (), native=(sql, columns))),), schema)
 
     def listen(self, channel: str, cancel: CancelToken) -> Iterator[Sequence[str]]:
         from adapters.postgres_listen import notifications  # another driver, which few need
@@ -252,6 +266,8 @@ class PostgresAdapter:
     ) -> Iterator[pa.RecordBatch]:
         fetch = payload.fetch
         native = payload.native is not None
+        if payload.behind is not None:
+            payload.behind.wait(_HEAD_START_SECONDS)
         begin = partial(self._opened, payload=payload, cancel=cancel, snapshot=snapshot)
         with borrowed(self._readers, cancel, begin, keep=not native) as (session, answer):
             with self._blaming(session, fetch):
@@ -262,6 +278,8 @@ class PostgresAdapter:
                         for batch in batches:
                             cancel.check()
                             yield from self._arrived(batch, fetch)
+                            payload.begun()
+                    payload.begun()  # which may have no rows
             cancel.check()
             with self._faults.translated(cancel):
                 session.run("ROLLBACK" if native else "COMMIT")

@@ -27,7 +27,7 @@ from adapters.postgres_types import Travel, beyond
 Values: TypeAlias = npt.NDArray[Any]
 
 PAGES = 100  # of one row: the strings are small enough for the server to use the same memory again and again
-SOON_PAGES = 16  # of the first statement of a scan, so that its rows need not wait for a whole batch
+SOON_PAGES = 4  # of the first statement of a scan, so that its rows need not wait for a whole batch
 FILTERED_PAGES = 2000  # of one statement, where there is a condition
 _DAYS = pa.scalar(10957, pa.int32())  # from 1970 to 2000, the epoch of PostgreSQL
 _MICROSECONDS = pa.scalar(946_684_800_000_000, pa.int64())
