@@ -32,8 +32,10 @@ Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
 ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 # How much of a result DuckDB may make before it is asked for. Over readers little, or the first batch would wait for
 # others behind it: with 10 MB, 0.8 s of a slow source. Over files enough for a row group in each thread: with less only
-# one thread works, for the rows come in the order of the file.
-AHEAD_OF_READERS, AHEAD_OF_FILES = "100KB", "32MB"
+# one thread works, for the rows come in the order of the file. Where many results share the threads, one is what each
+# has, and more rows ahead are no more than memory that is got anew: four results on two processors had twice the page
+# faults.
+AHEAD_OF_READERS, AHEAD_OF_FILES, AHEAD_OF_FILES_FOR_MANY = "100KB", "32MB", "4MB"
 AHEAD = "streaming_buffer_size"
 COLUMNS_ONLY = "columns_only"  # the schema in which views are found when a query is described
 INTERRUPT_EVERY = 0.05
@@ -112,8 +114,8 @@ class Rows:
 
 
 class _Running:
-    """What one running query holds on its cursor: the registered readers and the watch for a cancel. `give_back` is
-    called with a cursor that another query can have."""
+    """What one running query holds on its cursor: the registered readers and the watch for a cancel. `at_end` is called
+    once, with the cursor if another query can have it."""
 
     def __init__(
         self,
@@ -121,13 +123,13 @@ class _Running:
         sql: str,
         registered: Registered,
         cancel: CancelToken | None,
-        give_back: Callable[[Cursor], object],
+        at_end: Callable[[Cursor | None], object],
     ) -> None:
         self._cursor = cursor
         self._sql = sql
         self._registered: list[str] = []
         self._cancel = cancel
-        self._give_back = give_back
+        self._at_end = at_end
         self._lock = threading.Lock()
         self._interrupted = False
         self._ended = threading.Event()
@@ -159,8 +161,7 @@ class _Running:
         self._unwatch()
         for name in self._registered:
             self._cursor.unregister(name)
-        if reusable:
-            self._give_back(self._cursor)
+        self._at_end(self._cursor if reusable else None)
 
     def interrupt(self) -> None:
         """End what DuckDB is doing for this query; returns at once."""
@@ -194,13 +195,18 @@ class Duck:
         self._spill = SpillFolder(temp_directory)
         self.spill_folder = self._spill.path
         self._lock = threading.Lock()
-        self._idle = {ahead: deque[Cursor](maxlen=IDLE_CURSORS) for ahead in (AHEAD_OF_READERS, AHEAD_OF_FILES)}
+        every = (AHEAD_OF_READERS, AHEAD_OF_FILES, AHEAD_OF_FILES_FOR_MANY)
+        self._idle = {ahead: deque[Cursor](maxlen=IDLE_CURSORS) for ahead in every}
+        self._open = 0  # results over files
+        self._counting = threading.Lock()
         self._describing = deque[Cursor](maxlen=IDLE_CURSORS)
         try:
             self._connection = duckdb.connect(
                 ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
             )
             _lock_down(self._connection, paths)
+            found = self._connection.execute("SELECT current_setting('threads')").fetchall()
+            self._threads: int = found[0][0]
         except BaseException:
             self._spill.remove()
             raise
@@ -298,14 +304,27 @@ class Duck:
         """`run` on a cursor of its own. The cursor of a result that was read to its end serves the next query: making
         one takes as long as a short query does."""
         given = registered or {}
-        over_readers = any(isinstance(each, pa.RecordBatchReader) for each in given.values())
-        ahead = AHEAD_OF_READERS if over_readers else AHEAD_OF_FILES
+        over_files = not any(isinstance(each, pa.RecordBatchReader) for each in given.values())
+        ahead = self._open_over_files() if over_files else AHEAD_OF_READERS
         idle = self._idle[ahead]
+
+        def at_end(reusable: Cursor | None) -> None:
+            with self._counting:
+                self._open -= over_files
+            if reusable is not None:
+                idle.append(reusable)
+
         try:
             cursor = idle.pop()
         except IndexError:
             cursor = self.cursor(ahead)
-        return self.run(cursor, sql, given, cancel, idle.append)
+        return self.run(cursor, sql, given, cancel, at_end)
+
+    def _open_over_files(self) -> str:
+        """One more result; how far ahead of its reader it may be made."""
+        with self._counting:
+            self._open += 1
+            return AHEAD_OF_FILES if 2 * self._open <= self._threads else AHEAD_OF_FILES_FOR_MANY
 
     def run(
         self,
@@ -313,14 +332,14 @@ class Duck:
         sql: str,
         registered: Registered,
         cancel: CancelToken | None = None,
-        give_back: Callable[[Cursor], object] = lambda _: None,
+        at_end: Callable[[Cursor | None], object] = lambda _: None,
     ) -> Rows:
         """Run a query over `registered` readers (each is read once) and tables, and stream its rows.
 
         A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
-        `give_back` gets a cursor whose result was read to its end, undisturbed.
+        `at_end` gets the cursor if the result was read to its end, undisturbed.
         """
-        query = _Running(cursor, sql, registered, cancel, give_back)
+        query = _Running(cursor, sql, registered, cancel, at_end)
         rows = None
         try:
             query.check()

@@ -197,3 +197,26 @@ def test_rows_stream_and_a_closed_result_frees_the_cursor(duck: Duck) -> None:
 def test_an_empty_result_has_its_schema(duck: Duck) -> None:
     columns: dict[str, pa.DataType] = {"i": pa.int32(), "b": pa.bool_()}
     assert table(duck, "SELECT 1 AS i, true AS b WHERE false").schema == pa.schema(columns)
+
+
+def test_many_results_over_files_are_made_less_far_ahead() -> None:
+    opened = Duck(threads=4)
+
+    def ahead() -> object:
+        return opened.query("SELECT current_setting('streaming_buffer_size') AS s").read_all().to_pylist()
+
+    alone = ahead()
+    results = [opened.query("SELECT i FROM range(1000000) AS t(i)")]
+    assert ahead() == alone
+    results.append(opened.query("SELECT i FROM range(1000000) AS t(i)"))
+    assert ahead() != alone
+    reader = pa.RecordBatchReader.from_batches(pa.schema([("i", pa.int64())]), [])
+    over_readers = opened.query("SELECT i FROM t", {"t": reader})
+    results[0].close()  # in the middle
+    with pytest.raises(errors.ConversionError):
+        opened.query("SELECT CAST('x' AS INTEGER)").read_all()
+    assert ahead() == alone
+    assert results[1].read_all().num_rows == 1_000_000
+    over_readers.close()
+    assert ahead() == alone
+    opened.close()
