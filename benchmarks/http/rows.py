@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +31,7 @@ POSTGRES = f"SELECT {COLUMNS} FROM pg.numbers"
 CACHED = f"SELECT {COLUMNS} FROM kept.numbers"
 LONG = 10.0  # seconds that the turns of a way may take before it has had enough
 PAGE_ROWS = 10_000  # about the size of a page of Trino
+PART_BYTES = 1 << 20
 #: what a page's values become, by the types of the columns
 VALUES: tuple[Callable[[Any], Any], ...] = (int, float, str, datetime.date.fromisoformat, Decimal)
 
@@ -66,15 +69,36 @@ class Fetch:
         self.remote = federation.connect(here.server.url)
         self.embedded = federation.connect(here.catalog)
         self._duck = duckdb.connect()
+        self._payload = b"x" * self._table().nbytes
         self._postgres = psycopg.connect(here.postgres)
         self._extension = Extension(peers_python(), here.postgres, f"SELECT {COLUMNS} FROM pg.public.numbers")
+
+    def _table(self) -> pa.Table:
+        table: pa.Table = self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").to_arrow_table()
+        return table
 
     def processor(self) -> float:
         """The seconds that all have used who bring rows, but PostgreSQL."""
         return time.process_time() + seconds_of(self._here.server) + seconds_of_process(self._extension.pid)
 
     def duckdb_arrow(self) -> Turn:
-        return Turn(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").to_arrow_table().num_rows)
+        return Turn(self._table().num_rows)
+
+    def loopback(self) -> Turn:
+        """As many bytes from one thread to another, by TCP: what no server spares its client."""
+        size = len(self._payload)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.create_connection(listener.getsockname()) as there,
+            listener.accept()[0] as here,
+        ):
+            sender = threading.Thread(target=here.sendall, args=(self._payload,))
+            sender.start()
+            parts = [pa.allocate_buffer(min(PART_BYTES, size - at)) for at in range(0, size, PART_BYTES)]
+            for part in parts:
+                there.recv_into(memoryview(part), flags=socket.MSG_WAITALL)
+            sender.join()
+        return Turn(self._here.rows)
 
     def duckdb_pandas(self) -> Turn:
         return Turn(len(self._duck.sql(f"SELECT {COLUMNS} FROM '{self._here.file}'").df()))
@@ -165,6 +189,7 @@ def ways(fetch: Fetch) -> list[Way]:
     extension = "DuckDB over PostgreSQL, Arrow"
     return [
         Way(duck, duck, fetch.duckdb_arrow),
+        Way("as many bytes by loopback", duck, fetch.loopback),
         Way("file: embedded, Arrow", duck, lambda: fetch.arrow(embedded, FILE)),
         Way("file: HTTP, Arrow", duck, lambda: fetch.http(FILE, arrow)),
         Way("file: HTTP, CSV", duck, lambda: fetch.http(FILE, csv)),
