@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from adapters.errors import Error
 from federation.pgwire.dialect.kinds import of_type
+from federation.pgwire.dialect.lists import numbers_of
 from federation.pgwire.dialect.parameters import oid_of
 from federation.pgwire.overlay.rewrite import system_relation
 from federation.pgwire.overlay.structure import structure
@@ -36,13 +37,17 @@ _BY_NAME = {
 
 
 def catalog_parameter_types(tree: exp.Query, known: Sequence[int]) -> list[int]:
-    """By the cast, or the column that it is compared with; text otherwise. `known` are 0 where the client left it."""
-    parameters = list(tree.find_all(exp.Parameter))
-    types = [*known, *[0] * (max((int(each.name) for each in parameters), default=0) - len(known))]
-    for each in parameters:
-        place = int(each.name) - 1
-        types[place] = types[place] or _type_of(each)
-    return [each or TEXT for each in types]
+    """By the cast, or the column that it is compared with; text otherwise. `known` are 0 where the client left it. The
+    tree may be `Query.short`."""
+    types = dict(enumerate(known, 1))
+    for each in tree.find_all(exp.Parameter):
+        number = int(each.name)
+        types[number] = types.get(number) or _type_of(each)
+    for node in tree.find_all(exp.In):
+        open_ = [number for number in numbers_of(node) if not types.get(number)]
+        if open_:
+            types.update(dict.fromkeys(open_, _of_column(node.this)))
+    return [types.get(number) or TEXT for number in range(1, max(types, default=0) + 1)]
 
 
 def _type_of(parameter: exp.Parameter) -> int:

@@ -26,7 +26,7 @@ from federation.pgwire.dialect.translate import to_duckdb
 from federation.pgwire.names import resolve, search_path
 from federation.pgwire.notifications import Notifications
 from federation.pgwire.overlay import Overlay, Overlays, SessionInfo, Sessions
-from federation.pgwire.overlay.lists import LONG, bind_short, shortened
+from federation.pgwire.overlay.lists import bind_short
 from federation.pgwire.session import Session
 from federation.pgwire.settings import SERVER_VERSION
 from federation.pgwire.types import TEXT, pg_types_of
@@ -35,7 +35,6 @@ from federation.progress import Freshness
 from federation.result import Result
 
 MOST_KEPT = 1000
-MOST_SHORT = 10
 _CONSTANT = (exp.Select, exp.Literal, exp.Boolean, exp.Null, exp.Alias, exp.Identifier)
 
 
@@ -50,6 +49,10 @@ class Asked:
     def tree(self) -> exp.Query:
         return bind(self.query.tree, self.values) if self.query.parameters else self.query.tree
 
+    def short(self) -> exp.Query:
+        """The same for the overlay, with one node in place of each long list of values."""
+        return bind_short(self.query.short, self.values) if self.query.parameters else self.query.short
+
 
 class Queries:
     """For any number of sessions and threads. The server's list of queries has what the engine answers."""
@@ -63,7 +66,6 @@ class Queries:
         self._lock = threading.Lock()
         self._overlays: tuple[Engine, Overlays] | None = None
         self._kept: dict[tuple[str, bool], KeptAnswer] = {}
-        self._short: dict[str, exp.Query] = {}  # queries of PostgreSQL's catalog, by their text
 
     def warm(self) -> None:
         """Make what the first query would else wait for."""
@@ -77,8 +79,8 @@ class Queries:
             return constant
         with ExitStack() as held:
             overlay = self._overlay_of(held.enter_context(self._engines.lease()), session.caller)
-            if not asked.duckdb and overlay.concerns(asked.query.tree):
-                answer = overlay.query(self._about_catalog(asked), _session_info(session))
+            if not asked.duckdb and overlay.concerns(asked.query.short):
+                answer = overlay.query(asked.short(), _session_info(session))
                 return OverlayAnswer(answer, cancel, held.pop_all().close)
         return self._run(session, asked, cancel)
 
@@ -122,25 +124,12 @@ class Queries:
                 self._kept[key] = kept
         return kept
 
-    def _about_catalog(self, asked: Asked) -> exp.Query:
-        """As Asked.tree, for the overlay."""
-        query = asked.query
-        if len(query.parameters) <= LONG:
-            return asked.tree()
-        short = self._short.get(query.text)
-        if short is None:
-            short = shortened(query.tree)
-            if len(self._short) >= MOST_SHORT:
-                self._short.clear()
-            self._short[query.text] = short
-        return bind_short(short, asked.values)
-
     def describe(self, session: Session, asked: Asked) -> Columns:
         """The columns, without running anything."""
         with self._engines.lease() as engine:
             overlay = self._overlay_of(engine, session.caller)
-            if not asked.duckdb and overlay.concerns(asked.query.tree):
-                return Columns(*overlay.describe(self._about_catalog(asked), _session_info(session)))
+            if not asked.duckdb and overlay.concerns(asked.query.short):
+                return Columns(*overlay.describe(asked.short(), _session_info(session)))
             tree, origins = self._in_duckdb(engine, session, asked)
             schema, columns = engine.describe(tree, caller=session.caller)
         return Columns(schema, pg_types_of(schema, [type_ for _, type_ in columns]), origins)
@@ -153,8 +142,8 @@ class Queries:
         if asked.duckdb:
             return [oid or TEXT for oid in [*known, *[0] * (query.parameters[-1] - len(known))]]
         with self._engines.lease() as engine:
-            if self._overlay_of(engine, session.caller).concerns(query.tree):
-                return catalog_parameter_types(query.tree, known)
+            if self._overlay_of(engine, session.caller).concerns(query.short):
+                return catalog_parameter_types(query.short, known)
             tree = resolve(query.tree, engine.catalog, session.database, _path(session))
             return parameter_types(tree, known, partial(engine.columns, caller=session.caller), _settings(session))
 

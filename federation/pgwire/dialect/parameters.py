@@ -59,7 +59,7 @@ def without_void(query: Query, known: Sequence[int]) -> Query:
     for parameter in list(tree.find_all(exp.Parameter)):
         if int(parameter.name) in void and isinstance(parameter.parent, exp.Func):
             parameter.pop()
-    return replace(query, tree=tree)
+    return replace(query, short=tree)
 
 
 def parameter_types(

@@ -10,6 +10,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from adapters.errors import UndefinedParameter
 from federation.parse import only_query, parse
 from federation.pgwire.dialect.grammar import parse_tokens, unexpected
+from federation.pgwire.dialect.lists import numbers_of
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.dialect.words import Words
 
@@ -38,11 +39,14 @@ def query_of(tokens: Sequence[Token], words: Words) -> Query:
     tree = only_query(parse_tokens(tokens, text))
     if tree.find(exp.Placeholder):
         raise unexpected(next((each for each in tokens if each.token_type in _PLACEHOLDERS), None))
+    if words.lists is not None:
+        words.lists.place(tree)
     return Query(tree, text[start:end], _numbers(tree))
 
 
 def _numbers(tree: exp.Query) -> tuple[int, ...]:
-    numbers = sorted({int(each.name) for each in tree.find_all(exp.Parameter, exp.Placeholder)})
+    listed = (numbers_of(node) for node in tree.find_all(exp.In))
+    numbers = sorted({int(each.name) for each in tree.find_all(exp.Parameter, exp.Placeholder)}.union(*listed))
     if numbers and not 1 <= numbers[0] <= numbers[-1] <= MOST_PARAMETERS:
         raise UndefinedParameter(f"there is no parameter ${numbers[-1] if numbers[0] else 0}")
     return tuple(numbers)

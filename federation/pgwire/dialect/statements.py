@@ -6,20 +6,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 from sqlglot import exp
 
+from federation.pgwire.dialect.lists import whole
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Query:
-    """`tree` is in PostgreSQL's words, identifiers and calls carry their positions in the text; `parameters` are the
-    numbers of the `$n` that it has, in order. `text` is the statement alone."""
+    """`short` is in PostgreSQL's words, identifiers and calls carry their positions in the text; one node stands for
+    each long list of parameters. `parameters` are the numbers of the `$n` that it has, in order. `text` is the
+    statement alone."""
 
-    tree: exp.Query
+    short: exp.Query
     text: str = ""
     parameters: tuple[int, ...] = ()
     tag: ClassVar[str] = "SELECT"
+
+    @cached_property
+    def tree(self) -> exp.Query:
+        """With every member of its lists."""
+        return whole(self.short)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlglot.tokenizer_core import Token, TokenType
 
 from federation.pgwire.dialect.grammar import unexpected
+from federation.pgwire.dialect.lists import StandIns
 
 _STRINGS = {TokenType.STRING, TokenType.BYTE_STRING, TokenType.HEREDOC_STRING, TokenType.UNICODE_STRING}
 #: what cannot be a name: signs and literals
@@ -17,8 +18,11 @@ class Words:
     """A cursor over the tokens of one statement of `text`. Every `take_…` raises SQLSyntaxError at the token that does
     not fit."""
 
-    def __init__(self, tokens: Sequence[Token], text: str, *, duckdb: bool = False) -> None:
+    def __init__(
+        self, tokens: Sequence[Token], text: str, *, duckdb: bool = False, lists: StandIns | None = None
+    ) -> None:
         self.text = text
+        self.lists = lists  # for which some of the tokens stand
         self.duckdb = duckdb  # whose words the queries in it are
         self._tokens = tokens
         self._at = 0

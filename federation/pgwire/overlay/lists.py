@@ -1,21 +1,20 @@
-"""Long lists of constants: SQLAlchemy asks with `conrelid IN ($1, $2, …)` about the numbers of 3,000 tables at once.
+"""Long lists of constants, and those of parameters that are one node each (`dialect/lists.py`).
 
-The rules would visit every node of them, and DuckDB bind every cast; as plain literals they mean the same. A list of
-parameters is one node of the tree, from its text on: copying thousands of nodes takes longer than all else.
+The rules would visit every node of them, and DuckDB bind every cast; as plain literals they mean the same. Integers by
+which rows are picked are one text, which DuckDB makes a list of in a tenth of the time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from sqlglot import exp
 
+from federation.pgwire.dialect.lists import LONG, Listed, listed_of, node_of
 from federation.pgwire.dialect.parameters import bind, number_of
 from federation.pgwire.overlay.casts import kind_of_type
 
-LONG = 100
 _TEXTS = {"text", "varchar", "name"}
 _INTEGERS = {
     "int2": range(-(2**15), 2**15),
@@ -26,59 +25,53 @@ _INTEGERS = {
 _DIGITS = re.compile("-?[0-9]+")
 
 
-class Listed:
-    """What a node stands for, in its metadata: the numbers of parameters, or their values. It is never copied."""
-
-    __slots__ = ("members",)
-
-    def __init__(self, members: Sequence[int] | Sequence[exp.Expr]) -> None:
-        self.members = members
-
-    def __deepcopy__(self, _memo: object) -> Listed:
-        return self
-
-
-def shortened(tree: exp.Query) -> exp.Query:
-    """A copy with one node in place of each long list of parameters alone."""
-    short = tree.copy()
-    for node in list(short.find_all(exp.In)):
-        members = node.expressions
-        if len(members) > LONG and all(isinstance(each, exp.Parameter) for each in members):
-            node.set("expressions", [_listed([int(each.name) for each in members])])
-    return short
-
-
 def bind_short(short: exp.Query, literals: Sequence[exp.Expr]) -> exp.Query:
-    """As `bind`, for what is `shortened`; `expand_members` finds the values of its lists."""
+    """As `bind`, for a tree that is `Query.short`; `expand_members` finds the values of its lists."""
     bound = bind(short, literals)
+    lists: dict[int, Listed] = {}
     for node in bound.find_all(exp.In):
-        numbers = _members_of(node)
+        numbers = listed_of(node)
         if numbers is not None:
-            node.set("expressions", [_listed([literals[number_of(each, literals)] for each in numbers])])
+            values = lists.get(id(numbers))
+            if values is None:
+                values = Listed([literals[number_of(each, literals)] for each in numbers.members])
+                lists[id(numbers)] = values
+            node.set("expressions", [node_of(values)])
     return bound
 
 
 def expand_members(node: exp.In, kind: str | None) -> bool:
     """Put the values of a list beside something of a kind in their place: those that are plain, which is so then, as
     they are written, any others as nodes."""
-    members = _members_of(node)
-    plain = plain_members(node.expressions if members is None else members, kind)
+    listed = listed_of(node)
+    plain = plain_members(node.expressions, kind) if listed is None else _plain(listed, kind)
     if plain is not None:
-        node.set("expressions", [exp.Var(this=", ".join(plain))])
-    elif members is not None:
-        node.set("expressions", [each.copy() for each in members])
+        members = ", ".join(plain)
+        if kind in _INTEGERS and _picks_rows(node) and _within(plain, _INTEGERS["int8"]):
+            members = f"SELECT unnest(CAST('[{members}]' AS BIGINT[]))"
+        node.set("expressions", [exp.Var(this=members)])
+    elif listed is not None:
+        node.set("expressions", [each.copy() for each in listed.members])
     return plain is not None
 
 
-def _listed(members: Sequence[int] | Sequence[exp.Expr]) -> exp.Var:
-    node = exp.Var(this="listed")
-    node.meta["listed"] = Listed(members)
-    return node
+def _picks_rows(node: exp.Expr) -> bool:
+    """Whether it is one of the conditions of a SELECT's WHERE, which all must hold: DuckDB takes a subquery there."""
+    while isinstance(node.parent, (exp.And, exp.Paren)):
+        node = node.parent
+    return isinstance(node.parent, exp.Where) and isinstance(node.parent.parent, exp.Select)
 
 
-def _members_of(node: exp.In) -> Sequence[Any] | None:
-    listed = node.expressions[0].meta.get("listed") if len(node.expressions) == 1 else None
-    return listed.members if listed is not None else None
+def _within(plain: Sequence[str], values: range) -> bool:
+    return all(each == "NULL" or int(each) in values for each in plain)
+
+
+def _plain(listed: Listed, kind: str | None) -> list[str] | None:
+    """As `plain_members`, once for all lists that have these members."""
+    if kind not in listed.known:
+        listed.known[kind] = plain_members(listed.members, kind)
+    plain: list[str] | None = listed.known[kind]
+    return plain
 
 
 def plain_members(members: Sequence[exp.Expr], kind: str | None) -> list[str] | None:
