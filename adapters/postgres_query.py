@@ -152,12 +152,12 @@ def _between(query: exp.Query, alias: str, first: int, last: int | None) -> exp.
 
 
 def pack(query: exp.Query, made: Sequence[Fetch], parts: Sequence[Part], table: Described) -> list[Fetch]:
-    """The same parts, whole columns at once, when all columns are of a fixed width."""
+    """The same parts, whole columns at once, when all columns can be joined."""
     node = _only_table(query)
     if node is None or table.pages is None:
         return list(made)
     declared = [_declared(each, table) for each in query.selects]
-    packed = codes(made[0].columns, declared)
+    packed = codes(made[0].columns, declared, with_texts=table.texts_in_pages)
     if packed is None:
         return list(made)
     with_page = query.copy()

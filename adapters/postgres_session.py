@@ -29,6 +29,7 @@ CONNECT_SECONDS = 10
 _CANCEL_EVERY = 0.05
 #: ranges and arrays travel as text, so what that looks like is fixed as well
 _SETTINGS = {
+    "client_encoding": "UTF8",
     "TimeZone": "UTC",
     "default_transaction_read_only": "on",
     "DateStyle": "ISO",

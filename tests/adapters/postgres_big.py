@@ -17,6 +17,8 @@ DROP TABLE IF EXISTS big CASCADE;
 CREATE TABLE big (id int, amount numeric(10, 2), pad text) WITH (fillfactor = 10, autovacuum_enabled = off);
 INSERT INTO big SELECT i, i, repeat('x', 80) FROM generate_series(1, {ROWS}) i;
 """
+#: which does not lie in the pages of its table
+LONG_TEXT = "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i)"
 
 
 def island(adapter: PostgresAdapter, sql: str, **types: pa.DataType) -> Scan:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
 
+import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import sqlglot
 
-from adapters.base import Predicate, Scan, ScanRequest, TableName
+from adapters.base import Collation, Predicate, Scan, ScanRequest, TableName
 from adapters.errors import ConversionError
 from adapters.postgres import PostgresAdapter
 from adapters.postgres_packed import Digits
 from adapters.postgres_types import Misfit, travel
+from federation.engine import Engine
 from tests.adapters.oracle import read_all
+from tests.adapters.postgres_big import LONG_TEXT
 from tests.servers import Server, run_sql
 
 NAME = TableName("public", "numbers")
@@ -146,6 +154,118 @@ def test_not_a_number_names_its_column(adapter: PostgresAdapter, filled: str, co
     with pytest.raises(ConversionError, match=f'column "{column}"'):
         read_all(adapter, adapter.plan_scan(ScanRequest(NAME, ("id", "r2", column, "r3"))))
     run_sql(filled, f"UPDATE numbers SET {column} = 1 WHERE id = {row}")
+
+
+TEXTS = TableName("public", "texts")
+#: with their texts of a value
+TEXT_KINDS: dict[str, Callable[[random.Random], object]] = {
+    "text": lambda chosen: "".join(chosen.choices("aé漢🙂\x01' \\\t\n", k=chosen.choice((0, 1, 5, 40)))),
+    "varchar(9)": lambda chosen: "".join(chosen.choices("xÿ ", k=chosen.randint(0, 9))),
+    "char(5)": lambda chosen: "".join(chosen.choices("y ", k=chosen.randint(0, 5))).rstrip(),
+    "name": lambda chosen: chosen.choice(("", "n", "pg_é")),
+    "bytea": lambda chosen: chosen.randbytes(chosen.choice((0, 1, 30))),
+    "mood": lambda chosen: chosen.choice(("sad", "ok", "très content")),
+    "bool": lambda chosen: chosen.random() < 0.5,
+    "uuid": lambda chosen: UUID(int=chosen.choice((0, 1, 2**128 - 1, chosen.getrandbits(128)))),
+    "inet": lambda chosen: f"10.0.{chosen.randrange(256)}.1/8",
+    "int": lambda chosen: chosen.randint(-(2**31), 2**31 - 1),
+}
+CREATE_TEXTS = f"""
+DROP TABLE IF EXISTS texts;
+DROP TYPE IF EXISTS mood;
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'très content');
+CREATE TABLE texts (id int NOT NULL,
+  {", ".join(f"n{i} {kind}, r{i} {kind} NOT NULL" for i, kind in enumerate(TEXT_KINDS))})
+  WITH (fillfactor = 10, autovacuum_enabled = off);
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(uri: str) -> list[list[object]]:
+    """The rows of that table, without those between pages of NULLs alone."""
+    chosen = random.Random(11)
+    run_sql(uri, CREATE_TEXTS)
+    rows: list[list[object]] = []
+    for number in range(ROWS):
+        row: list[object] = [number]
+        for make in TEXT_KINDS.values():
+            empty = number // 5000 == 2 or chosen.random() < 0.3
+            row += [None if empty else make(chosen), make(chosen)]
+        rows.append(row)
+    with psycopg.connect(uri) as connection, connection.cursor().copy("COPY texts FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+    return rows
+
+
+@pytest.mark.parametrize("most", [ROWS, 20_000], ids=["all", "some"])
+def test_random_texts_arrive_as_they_are(adapter: PostgresAdapter, texts: list[list[object]], most: int) -> None:
+    columns = tuple(column.name for column in adapter.get_table(TEXTS).columns)
+    scan = adapter.plan_scan(ScanRequest(TEXTS, columns, () if most == ROWS else (Predicate("id", "<", (most,)),)))
+    assert len(scan.partitions) == 4
+    assert all("string_agg" in sql for sql in statements(scan))
+    read = read_all(adapter, scan).sort_by("id")
+    assert [list(row.values()) for row in read.to_pylist()] == texts[:most]
+    plain = read_all(adapter, adapter.plan_scan(ScanRequest(TEXTS, columns, limit=1_000_000))).sort_by("id")
+    assert plain.slice(0, most).equals(read)
+
+
+def test_texts_alone_and_of_none(adapter: PostgresAdapter, texts: list[list[object]]) -> None:
+    for column, index in (("n0", 1), ("r4", 10), ("n4", 9)):
+        read = read_all(adapter, adapter.plan_scan(ScanRequest(TEXTS, (column,))))
+        expected = Counter(row[index] for row in texts)
+        assert Counter(read.column(0).to_pylist()) == expected
+
+
+def test_texts_that_lie_outside_the_pages_come_row_by_row(adapter: PostgresAdapter, uri: str) -> None:
+    create = "DROP TABLE IF EXISTS outside; CREATE TABLE outside (id int, t text) WITH (fillfactor = 10);"
+    run_sql(uri, f"{create}INSERT INTO outside SELECT i, repeat('x', 90) FROM generate_series(1, {ROWS}) i")
+    name = TableName("public", "outside")
+    before = adapter.plan_scan(ScanRequest(name, ("id", "t")))
+    run_sql(uri, f"INSERT INTO outside SELECT 0, {LONG_TEXT}")
+    adapter.get_table(name)
+    after = adapter.plan_scan(ScanRequest(name, ("id", "t")))
+    assert all("string_agg" in sql for sql in statements(before))
+    assert not any("string_agg" in sql for sql in statements(after))
+    for scan in (before, after):  # and one that was planned when all lay within
+        read = read_all(adapter, scan)
+        assert read.num_rows == ROWS + 1
+        assert pc.max(pc.utf8_length(read.column(1))).as_py() == 64_000
+
+
+def test_texts_of_another_encoding_come_row_by_row(postgres_server: Server) -> None:
+    postgres_server.run("DROP DATABASE IF EXISTS latin")
+    postgres_server.run("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    uri = postgres_server.uri.rsplit("/", 1)[0] + "/latin"
+    run_sql(uri, "CREATE TABLE t (id int, t text) WITH (fillfactor = 10);")
+    run_sql(uri, f"INSERT INTO t SELECT i, chr(233) || repeat('x', 90) FROM generate_series(1, {ROWS}) i")
+    with closing(PostgresAdapter("pg", {"uri": uri})) as adapter:
+        name = TableName("public", "t")
+        assert adapter.get_table(name).column("t").collation is Collation.UNKNOWN
+        scan = adapter.plan_scan(ScanRequest(name, ("id", "t")))
+        assert len(scan.partitions) == 4
+        assert not any("string_agg" in sql for sql in statements(scan))
+        assert set(read_all(adapter, scan).column(1).to_pylist()) == {"é" + "x" * 90}
+
+
+def test_texts_of_another_encoding_are_compared_here(postgres_server: Server, tmp_path: Path) -> None:
+    """By their bytes the euro sign comes before every é there."""
+    postgres_server.run("DROP DATABASE IF EXISTS windows")
+    postgres_server.run("CREATE DATABASE windows TEMPLATE template0 ENCODING 'WIN1252' LC_COLLATE 'C' LC_CTYPE 'C'")
+    uri = postgres_server.uri.rsplit("/", 1)[0] + "/windows"
+    run_sql(uri, "CREATE TABLE t (t text); INSERT INTO t VALUES ('é'), ('€'), ('a')")
+    (tmp_path / "federation.toml").write_text(f'[sources.w]\nadapter = "postgres"\nuri = "{uri}"\n')
+    with Engine.open(tmp_path / "federation.toml") as engine:
+        for sql, expected in (
+            ("SELECT t FROM w.t ORDER BY t", ["a", "é", "€"]),
+            ("SELECT t FROM w.t ORDER BY t LIMIT 2", ["a", "é"]),
+            ("SELECT max(t) FROM w.t", ["€"]),
+            ("SELECT t FROM w.t WHERE t > 'é'", ["€"]),
+            ("SELECT t FROM w.t WHERE t IN ('漢', 'é')", ["é"]),
+            ("SELECT t FROM w.t JOIN (VALUES ('漢'), ('€')) v(k) ON t = k", ["€"]),
+        ):
+            with engine.query(sql) as result:
+                assert result.read_all().column(0).to_pylist() == expected, sql
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from adapters.base import CancelToken, Predicate, ScanRequest, TableName
 from adapters.errors import ConversionError, SourceChanged
 from adapters.postgres import PostgresAdapter
 from tests.adapters.oracle import read_all, run_bounded
-from tests.adapters.postgres_big import BIG, FILL, ROWS, backends, island
+from tests.adapters.postgres_big import BIG, FILL, LONG_TEXT, ROWS, backends, island
 from tests.servers import Server, run_sql
 from tests.waiting import eventually
 
@@ -121,11 +121,14 @@ def test_a_scan_that_is_read_again_sees_a_moment_of_its_own(adapter: PostgresAda
     assert read_all(adapter, again).num_rows == 10
 
 
-def test_the_first_rows_wait_for_few_pages(adapter: PostgresAdapter, big: TableName) -> None:
-    for columns in (("id", "amount"), ("id", "pad")):  # packed, and row by row
-        with closing(adapter.plan_scan(ScanRequest(big, columns))) as scan:
-            sizes = [batch.num_rows for batch in adapter.read(scan.partitions[0], CancelToken())]
-            assert 0 < sizes[0] < 400 < sum(sizes)
+@pytest.mark.parametrize("long", [False, True], ids=["packed", "row by row"])
+def test_the_first_rows_wait_for_few_pages(adapter: PostgresAdapter, big: TableName, uri: str, long: bool) -> None:
+    if long:
+        run_sql(uri, f"INSERT INTO big SELECT 0, 0, {LONG_TEXT}")
+    with closing(adapter.plan_scan(ScanRequest(big, ("id", "pad")))) as scan:
+        assert ("string_agg" in next(iter(scan.partitions[0].payload.fetch.statements()))) is not long
+        sizes = [batch.num_rows for batch in adapter.read(scan.partitions[0], CancelToken())]
+        assert 0 < sizes[0] < 400 < sum(sizes)
 
 
 @pytest.mark.parametrize("rows", [ROWS, 0], ids=["rows", "no rows"])
