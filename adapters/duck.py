@@ -13,16 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from adapters.base import CancelToken
+from adapters.duck_config import AHEAD, COLUMNS_ONLY, config, lock_down
 from adapters.duck_errors import error_from, read_failure
-from adapters.duck_types import as_pattern, put_right, quoted, wanted_schema, with_text_casts
+from adapters.duck_types import put_right, quoted, wanted_schema, with_text_casts
 from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
 from adapters.spill import SpillFolder
 
@@ -36,8 +35,6 @@ ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 # has, and more rows ahead are no more than memory that is got anew: four results on two processors had twice the page
 # faults.
 AHEAD_OF_READERS, AHEAD_OF_FILES, AHEAD_OF_FILES_FOR_MANY = "100KB", "32MB", "4MB"
-AHEAD = "streaming_buffer_size"
-COLUMNS_ONLY = "columns_only"  # the schema in which views are found when a query is described
 INTERRUPT_EVERY = 0.05
 IDLE_CURSORS = 32
 EXPLAIN = "EXPLAIN "
@@ -202,9 +199,9 @@ class Duck:
         self._describing = deque[Cursor](maxlen=IDLE_CURSORS)
         try:
             self._connection = duckdb.connect(
-                ":memory:", config=_config(self.spill_folder, memory_limit, threads, spill)
+                ":memory:", config=config(self.spill_folder, memory_limit, threads, spill)
             )
-            _lock_down(self._connection, paths)
+            lock_down(self._connection, paths)
             found = self._connection.execute("SELECT current_setting('threads')").fetchall()
             self._threads: int = found[0][0]
         except BaseException:
@@ -364,45 +361,6 @@ class Duck:
             each.clear()
         self._connection.close()
         self._spill.remove()
-
-
-def _config(folder: str, memory_limit: str | None, threads: int | None, spill: bool) -> dict[str, Any]:
-    config: dict[str, Any] = {
-        "temp_directory": folder,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "allow_community_extensions": False,
-        "allow_persistent_secrets": False,
-        "arrow_lossless_conversion": True,
-        "errors_as_json": True,
-    }
-    if not spill:
-        config["max_temp_directory_size"] = "0B"
-    if memory_limit is not None:
-        config["memory_limit"] = memory_limit
-    if threads is not None:
-        config["threads"] = threads
-    return config
-
-
-def _lock_down(connection: Cursor, paths: Sequence[str]) -> None:
-    directories = [path for path in paths if path.endswith("/") or Path(path).is_dir()]
-    files = [path for path in paths if path not in directories]
-    # DuckDB holds what a query says against these before it takes it for a pattern.
-    directories += [as_pattern(path) for path in directories if as_pattern(path) != path]
-    files += [as_pattern(path) for path in files if as_pattern(path) != path]
-    connection.execute(f"CREATE SCHEMA {COLUMNS_ONLY}").fetchall()
-    for setting, value in (
-        ("TimeZone", "UTC"),
-        ("python_enable_replacements", False),
-        ("allowed_directories", directories),
-        ("allowed_paths", files),
-        ("allowed_configs", [AHEAD, "search_path"]),
-        ("enable_external_access", False),
-        ("lock_configuration", True),
-    ):
-        # GLOBAL: without it some of them hold for this connection only, and not for its cursors.
-        connection.execute(f"SET GLOBAL {setting} = {exp.convert(value).sql(dialect='duckdb')}").fetchall()
 
 
 def _bind(cursor: Cursor, sql: str) -> duckdb.DuckDBPyRelation:
