@@ -228,6 +228,7 @@ def postgres_things(postgres_server: Server) -> Iterator[PostgresThings]:
     made.close()
 
 
+HISTORIES = 8  # at most: what is renewed beside those who read may lose every race of a whole history
 SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))]
 
 
@@ -258,8 +259,13 @@ def test_every_answer_was_true_where_versions_renew_it(
 
     monkeypatch.setattr(FragmentCache, "confirm", confirm)
     sqlite_things.section += "[tables.'src.things']\ncache.version_sql = 'SELECT times FROM written'\n"
-    assert run(random.Random(f"versions {seed}"), tmp_path, sqlite_things, duck, writes=0.04) > 0
-    assert renewed
+    for part in range(HISTORIES):
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        assert run(random.Random(f"versions {seed} {part}"), folder, sqlite_things, duck, writes=0.04) > 0
+        if renewed:
+            return
+    raise AssertionError("nothing was renewed")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
