@@ -19,10 +19,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class Interrupts:
     """`signum` is the signal that came, None before. Until `target` is set there is nothing to cancel, and a signal
-    raises KeyboardInterrupt as usual."""
+    raises KeyboardInterrupt as usual: `raised` is the signal that has."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.raised: int | None = None
         self._cancel: Callable[[], None] | None = None
         self._lock = threading.Lock()
 
@@ -45,6 +46,7 @@ class Interrupts:
 
     def handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- a signal handler's signature
         if self._cancel is None:
+            self.raised = signum
             raise KeyboardInterrupt
 
 

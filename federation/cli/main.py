@@ -22,6 +22,7 @@ from federation.extras import needed
 from federation.planner.optimizations import Optimization
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+_OF_DUCKDB = "Query interrupted"  # all that DuckDB leaves of a KeyboardInterrupt that comes while it works
 PARAM_HELP = "the text for $NAME in the statement; it takes the type of its place, as a quoted literal does"
 DISABLE_HELP = "plan without an optimization, any number of times; docs/explain.md lists them"
 DRAIN_HELP = "after SIGTERM, let queries run this long (default: 30s)"
@@ -65,6 +66,8 @@ def run_command(args: argparse.Namespace) -> int:
     except Interrupted as stop:
         error, code = stop.error, 128 + stop.signum
     except Exception as exc:
+        if isinstance(exc, RuntimeError) and str(exc) == _OF_DUCKDB:
+            raise KeyboardInterrupt from None
         error, code = exc, FAILED
     print(describe(error, getattr(args, "sql", None)), file=sys.stderr)
     return code

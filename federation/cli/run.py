@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from adapters.base import CancelToken
 from adapters.errors import QueryCancelled
 from federation.cli.destination import Output
 from federation.cli.formats import Look, make_writer
-from federation.cli.interrupt import interrupts
+from federation.cli.interrupt import Interrupts, interrupts
 from federation.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
     to_terminal = out.isatty()
     rows = 0
     with ExitStack() as stack:
-        signals = stack.enter_context(interrupts())
+        signals = stack.enter_context(_interruptible())
         shown = stack.enter_context(progress(sys.stderr))
         try:
             result = engine.query(statement.sql, statement.parameters, statement.timeout, options=statement.options)
@@ -75,10 +76,8 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
             if shown is not None:
                 shown.hide()
             writer.end()
-        except KeyboardInterrupt:
-            raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None
         except Exception as exc:
-            if signals.signum is not None:
+            if signals.raised is None and signals.signum is not None:
                 raise Interrupted(signals.signum, exc) from exc
             raise
     return rows
@@ -87,12 +86,31 @@ def run(engine: Engine, statement: Statement, out: Output, form: str, look: Look
 def explained(engine: Engine, statement: Statement, analyze: bool) -> Explanation:
     """As `Engine.explain`; a second Ctrl-C ends the process where the first one is not heard."""
     cancel = CancelToken()
-    with interrupts() as signals:
+    with _interruptible() as signals:
         if analyze:
             signals.target(cancel.cancel)
         try:
             return engine.explain(
                 statement.sql, statement.parameters, analyze=analyze, options=statement.options, cancel=cancel
             )
-        except (KeyboardInterrupt, QueryCancelled):
-            raise Interrupted(signals.signum or 2, QueryCancelled("the query was cancelled")) from None
+        except QueryCancelled:
+            raise _cancelled(signals.signum or signal.SIGINT) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[Interrupts]:
+    """Raises Interrupted for a statement that a signal broke off."""
+    with interrupts() as signals:
+        try:
+            yield signals
+        except KeyboardInterrupt:
+            raise _cancelled(signals.signum or signal.SIGINT) from None
+        except Exception:
+            # KeyboardInterrupt becomes a RuntimeError in the middle of a lock, and while DuckDB works.
+            if signals.raised is not None:
+                raise _cancelled(signals.raised) from None
+            raise
+
+
+def _cancelled(signum: int) -> Interrupted:
+    return Interrupted(signum, QueryCancelled("the query was cancelled"))
