@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NoReturn, TypeAlias
 
 import duckdb
@@ -217,8 +217,9 @@ class Duck:
     def describe(self, sql: str, cursor: Cursor | None = None) -> tuple[tuple[str, str], ...]:
         """The names and DuckDB types of the columns of a query, without running it or opening the files of a view; a
         `cursor` has its variables."""
-        with self._cursor_to_describe() as own, translate_errors(sql):
-            relation = _bind(cursor or own, sql)
+        chosen = self._cursor_to_describe() if cursor is None else nullcontext(cursor)
+        with chosen as used, translate_errors(sql):
+            relation = _bind(used, sql)
             return tuple(zip(relation.columns, map(str, relation.types), strict=True))
 
     @contextmanager
@@ -302,7 +303,7 @@ class Duck:
         one takes as long as a short query does."""
         given = registered or {}
         over_files = not any(isinstance(each, pa.RecordBatchReader) for each in given.values())
-        ahead = self._open_over_files() if over_files else AHEAD_OF_READERS
+        ahead = self._ahead_of_files() if over_files else AHEAD_OF_READERS
         idle = self._idle[ahead]
 
         def at_end(reusable: Cursor | None) -> None:
@@ -315,13 +316,13 @@ class Duck:
             cursor = idle.pop()
         except IndexError:
             cursor = self.cursor(ahead)
+        with self._counting:
+            self._open += over_files
         return self.run(cursor, sql, given, cancel, at_end)
 
-    def _open_over_files(self) -> str:
-        """One more result; how far ahead of its reader it may be made."""
-        with self._counting:
-            self._open += 1
-            return AHEAD_OF_FILES if 2 * self._open <= self._threads else AHEAD_OF_FILES_FOR_MANY
+    def _ahead_of_files(self) -> str:
+        """How far ahead of its reader one more result may be made."""
+        return AHEAD_OF_FILES if 2 * (self._open + 1) <= self._threads else AHEAD_OF_FILES_FOR_MANY
 
     def run(
         self,

@@ -14,7 +14,7 @@ lie in the pages, so that a string has its limits.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -41,7 +41,7 @@ _POINT = b"."
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(ABC):
     """Values of a fixed width, or digits; where they may be NULL, a second string says which are there."""
 
     travel: Travel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +12,6 @@ from sqlglot import exp
 
 from adapters.base import Collation, Column, Estimate, ForeignKey, Table, TableName
 from adapters.postgres_types import STAND_INS, arrow_type
-
-UTF8 = "UTF8"
 
 LIST_TABLES = """
 SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname)::text
@@ -78,7 +76,8 @@ SELECT pg_catalog.json_build_object(
   'kind', rel.relkind, 'heap', am.amname = 'heap', 'children', rel.relhassubclass, 'rows', rel.reltuples,
   'pages', CASE WHEN rel.relkind = 'r'
     THEN pg_catalog.pg_relation_size(rel.oid) / pg_catalog.current_setting('block_size')::int8 END,
-  'within', rel.reltoastrelid = 0 OR pg_catalog.pg_relation_size(rel.reltoastrelid) = 0,
+  'within', (rel.reltoastrelid = 0 OR pg_catalog.pg_relation_size(rel.reltoastrelid) = 0) AND NOT EXISTS (
+    SELECT FROM att WHERE atthasmissing AND pg_catalog.pg_column_size(attmissingval) > 1000),
   'encoding', pg_catalog.getdatabaseencoding(),
   'version', pg_catalog.current_setting('server_version_num')::int,
   'comment', pg_catalog.obj_description(rel.oid, 'pg_class'),
@@ -180,9 +179,8 @@ def parse_table(name: TableName, text: str) -> Described:
     found: dict[str, Any] = json.loads(text)
     rows = found["columns"] or []
     default = _default_collation(found["locale"])
-    columns = [_column(row, default) for row in rows]
-    if found["encoding"] != UTF8:
-        columns = [replace(each, collation=_elsewhere(each)) for each in columns]
+    utf8 = found["encoding"] == "UTF8"
+    columns = tuple(_column(row, default, utf8=utf8) for row in rows)
     names = {row["num"]: row["name"] for row in rows}
     keys = tuple(
         ForeignKey(
@@ -195,11 +193,11 @@ def parse_table(name: TableName, text: str) -> Described:
     primary = tuple(names[each] for each in found["primary"] or [])
     ranges = found["kind"] == "r" and found["heap"] and not found["children"] and found["version"] >= 140000
     return Described(
-        table=Table(name, tuple(columns), primary, keys, found["comment"]),
+        table=Table(name, columns, primary, keys, found["comment"]),
         shape=found["shape"] or "",
         column_count=found["count"],
         pages=found["pages"] if ranges else None,
-        texts_in_pages=bool(found["within"]) and found["encoding"] == UTF8,
+        texts_in_pages=utf8 and bool(found["within"]),
         estimate=Estimate(rows=found["rows"] if found["rows"] >= 0 else None),
         stand_ins={
             row["name"]: STAND_INS[row["type"]] for row in rows if row["type"] in STAND_INS and not row["arrays"]
@@ -207,10 +205,12 @@ def parse_table(name: TableName, text: str) -> Described:
     )
 
 
-def _column(row: Mapping[str, Any], default: Collation) -> Column:
-    """What arrives as text without being text compares as text does in this database."""
+def _column(row: Mapping[str, Any], default: Collation, *, utf8: bool) -> Column:
+    """What arrives as text without being text compares as text does in this database. In another encoding than UTF-8
+    texts have another order, and literals may have characters that it lacks."""
     type_ = arrow_type(row["type"], row["typmod"], row["arrays"])
     collation = _collation(row["collation"], default) if row["text"] else default
+    collation = collation if utf8 else Collation.UNKNOWN
     return Column(
         name=row["name"],
         type=type_,
@@ -219,11 +219,6 @@ def _column(row: Mapping[str, Any], default: Collation) -> Column:
         collation=collation if type_ == pa.string() else Collation.BINARY,
         comment=row["comment"],
     )
-
-
-def _elsewhere(column: Column) -> Collation:
-    """Another encoding has another order, and lacks characters that a literal may have."""
-    return Collation.UNKNOWN if column.type == pa.string() else column.collation
 
 
 def _default_collation(locale: Sequence[str | None]) -> Collation:

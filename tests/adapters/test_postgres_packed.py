@@ -233,6 +233,21 @@ def test_texts_that_lie_outside_the_pages_come_row_by_row(adapter: PostgresAdapt
         assert pc.max(pc.utf8_length(read.column(1))).as_py() == 64_000
 
 
+def test_a_long_default_that_was_never_written_comes_row_by_row(adapter: PostgresAdapter, uri: str) -> None:
+    create = "DROP TABLE IF EXISTS later; CREATE TABLE later (id int, pad text) WITH (fillfactor = 10);"
+    run_sql(uri, f"{create}INSERT INTO later SELECT i, repeat('x', 700) FROM generate_series(1, 5000) i")
+    name = TableName("public", "later")
+    for length, packed in ((10, True), (3000, False)):
+        text = "".join(random.Random(length).choices("0123456789abcdef", k=length))
+        run_sql(uri, f"ALTER TABLE later ADD t{length} text DEFAULT '{text}'")
+        adapter.get_table(name)
+        scan = adapter.plan_scan(ScanRequest(name, ("id", f"t{length}")))
+        assert any("string_agg" in sql for sql in statements(scan)) is packed
+        read = read_all(adapter, scan)
+        assert read.num_rows == 5000
+        assert pc.min(pc.utf8_length(read.column(1))).as_py() == length
+
+
 def test_texts_of_another_encoding_come_row_by_row(postgres_server: Server) -> None:
     postgres_server.run("DROP DATABASE IF EXISTS latin")
     postgres_server.run("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
