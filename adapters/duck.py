@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache, partial
 from typing import Any, NoReturn, TypeAlias
 
 import duckdb
@@ -21,7 +22,7 @@ import pyarrow as pa
 from adapters.base import CancelToken
 from adapters.duck_config import AHEAD, COLUMNS_ONLY, config, lock_down
 from adapters.duck_errors import error_from, read_failure
-from adapters.duck_types import put_right, quoted, wanted_schema, with_text_casts
+from adapters.duck_types import plain_type, put_right, quoted, wanted_schema, with_text_casts
 from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
 from adapters.spill import SpillFolder
 
@@ -37,6 +38,7 @@ ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 AHEAD_OF_READERS, AHEAD_OF_FILES, AHEAD_OF_FILES_FOR_MANY = "100KB", "32MB", "4MB"
 INTERRUPT_EVERY = 0.05
 IDLE_CURSORS = 32
+LONGEST_KEPT = 16_384  # characters of a text that is kept parsed
 EXPLAIN = "EXPLAIN "
 FAILURES = (duckdb.Error, OSError, pa.ArrowException)  # in the middle of a stream, pyarrow raises for DuckDB
 
@@ -197,6 +199,7 @@ class Duck:
         self._open = 0  # results over files
         self._counting = threading.Lock()
         self._describing = deque[Cursor](maxlen=IDLE_CURSORS)
+        self._asked_type = lru_cache(256)(lambda type_: self.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
         try:
             self._connection = duckdb.connect(
                 ":memory:", config=config(self.spill_folder, memory_limit, threads, spill)
@@ -204,6 +207,7 @@ class Duck:
             lock_down(self._connection, paths)
             found = self._connection.execute("SELECT current_setting('threads')").fetchall()
             self._threads: int = found[0][0]
+            self._parsed = lru_cache(64)(partial(_one_query, self._connection.cursor()))
         except BaseException:
             self._spill.remove()
             raise
@@ -219,7 +223,7 @@ class Duck:
         `cursor` has its variables."""
         chosen = self._cursor_to_describe() if cursor is None else nullcontext(cursor)
         with chosen as used, translate_errors(sql):
-            relation = _bind(used, sql)
+            relation = self._bind(used, sql)
             return tuple(zip(relation.columns, map(str, relation.types), strict=True))
 
     @contextmanager
@@ -237,13 +241,17 @@ class Duck:
     def result_schema(self, sql: str) -> pa.Schema:
         """The schema that `run` gives for a query, without running it."""
         with translate_errors(sql):
-            relation = _bind(self._connection.cursor(), sql)
+            relation = self._bind(self._connection.cursor(), sql)
             names, types = relation.columns, relation.types
         casts = ", ".join(f"CAST(NULL AS {type_}) AS c{i}" for i, type_ in enumerate(types))
         sample = with_text_casts(f"SELECT {casts}", names, types)
         cursor = self._connection.cursor()
         with translate_errors(sample), cursor.sql(sample).to_arrow_reader() as reader:
             return wanted_schema(reader.schema, names)
+
+    def arrow_type(self, type_: str) -> pa.DataType:
+        """What `run` gives for a column of that DuckDB type."""
+        return plain_type(type_) or self._asked_type(type_)
 
     def create_table(self, name: str, schema: pa.Schema) -> None:
         """An empty table that every cursor sees, its columns typed as DuckDB types a reader of that schema."""
@@ -341,7 +349,7 @@ class Duck:
         rows = None
         try:
             query.check()
-            relation = _bind(cursor, sql)
+            relation = self._bind(cursor, sql)
             query.given = with_text_casts(sql, relation.columns, relation.types)
             shown = relation if query.given is sql else cursor.sql(query.given)
             raw = shown.to_arrow_reader(ROWS_PER_BATCH)
@@ -356,6 +364,19 @@ class Duck:
             query.fail(failed)
         return rows
 
+    def _bind(self, cursor: Cursor, sql: str) -> duckdb.DuckDBPyRelation:
+        """Bind one query. A text is parsed once: what is described is run next, and often run again."""
+        statement = self._parsed(sql) if len(sql) <= LONGEST_KEPT else _one_query(cursor, sql)
+        try:
+            return cursor.sql(statement)
+        except duckdb.Error as exc:
+            # The relation layer of the Python package drops the structure from what the binder says; EXPLAIN keeps it.
+            if read_failure(exc).structured:
+                raise
+            with translate_errors(sql, EXPLAIN + sql):
+                cursor.execute(EXPLAIN + sql).fetchall()
+            raise
+
     def close(self) -> None:
         """Close the database and remove the spill folder. Idempotent."""
         for each in (*self._idle.values(), self._describing):
@@ -364,22 +385,14 @@ class Duck:
         self._spill.remove()
 
 
-def _bind(cursor: Cursor, sql: str) -> duckdb.DuckDBPyRelation:
-    """Bind one query, and nothing but a query: no ATTACH, COPY, SET, PRAGMA, CREATE or INSTALL comes past here."""
+def _one_query(cursor: Cursor, sql: str) -> duckdb.Statement:
+    """One query, and nothing but a query: no ATTACH, COPY, SET, PRAGMA, CREATE or INSTALL comes past here."""
     statements = cursor.extract_statements(sql)
     if len(statements) != 1:
         raise SQLSyntaxError(f"expected one statement, found {len(statements)}")
     if statements[0].type != duckdb.StatementType.SELECT:
         raise NotSupportedError(f"{statements[0].type.name} statements do not run here", hint="only queries do")
-    try:
-        return cursor.sql(statements[0])
-    except duckdb.Error as exc:
-        # The relation layer of the Python package drops the structure from what the binder says; EXPLAIN keeps it.
-        if read_failure(exc).structured:
-            raise
-        with translate_errors(sql, EXPLAIN + sql):
-            cursor.execute(EXPLAIN + sql).fetchall()
-        raise
+    return statements[0]
 
 
 @contextmanager

@@ -20,6 +20,23 @@ from adapters.errors import NotSupportedError, NumericOutOfRange
 # DuckDB's type identifiers that are read as text.
 AS_TEXT = frozenset({"bit", "time with time zone", "bignum", "union", "variant", "geometry"})
 HUGEINT = pa.decimal128(38, 0)
+_PLAIN: dict[str, pa.DataType] = {
+    "BOOLEAN": pa.bool_(),
+    "SMALLINT": pa.int16(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "HUGEINT": HUGEINT,
+    "UINTEGER": pa.uint32(),
+    "FLOAT": pa.float32(),
+    "DOUBLE": pa.float64(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+    "TIMESTAMP": pa.timestamp("us"),
+    "DATE": pa.date32(),
+    "INTERVAL": pa.month_day_nano_interval(),
+    "BLOB": pa.binary(),
+    "VARCHAR": pa.string(),
+}
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
 def quoted(name: str) -> str:
@@ -30,6 +47,12 @@ def quoted(name: str) -> str:
 def as_pattern(path: str) -> str:
     """DuckDB takes every path for a pattern: the one that matches this path only."""
     return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def plain_type(type_: str) -> pa.DataType | None:
+    """The Arrow type of a plain DuckDB type, or None: then DuckDB has to be asked."""
+    decimal = _DECIMAL.fullmatch(type_)
+    return _PLAIN.get(type_) if decimal is None else pa.decimal128(int(decimal[1]), int(decimal[2]))
 
 
 def with_text_casts(sql: str, names: Sequence[str], types: Sequence[Any]) -> str:

@@ -28,7 +28,6 @@ class LocalSchema:
         self._read_here: dict[Adapter, SupportsLocalScan | None] = {}  # for isinstance takes long to find out
         self.describe = lru_cache(1024)(duck.describe)
         self._evaluate = lru_cache(1024)(self._evaluated)
-        self._arrow = lru_cache(256)(lambda type_: duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
 
     def identify(self, table: CatalogTable) -> str:
         """The table's identifier in DuckDB; it is made at the first call."""
@@ -56,7 +55,7 @@ class LocalSchema:
 
     def arrow_schema(self, columns: Sequence[tuple[str, str]]) -> pa.Schema:
         """The Arrow schema of a result with these names and DuckDB types."""
-        return pa.schema([pa.field(name, self._arrow(type_)) for name, type_ in columns])
+        return pa.schema([pa.field(name, self._duck.arrow_type(type_)) for name, type_ in columns])
 
     def evaluate(self, expressions: Sequence[str]) -> list[tuple[str, str | None]]:
         """The type and the text of each constant expression."""

@@ -123,6 +123,18 @@ def test_a_value_has_its_arrow_type(duck: Duck, expression: str, type_: pa.DataT
     assert result["x"].to_pylist() == [expected, None, expected]
 
 
+@pytest.mark.parametrize(
+    "type_",
+    [
+        *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "FLOAT", "DOUBLE", "BLOB"),
+        *("DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "INTERVAL", "VARCHAR", "UUID"),
+        *("DECIMAL(4,1)", "DECIMAL(18,0)", "DECIMAL(38,10)", "JSON", "BIT", "INTEGER[]", "STRUCT(a DATE)", '"NULL"'),
+    ],
+)
+def test_the_arrow_type_of_a_column_is_what_run_gives(duck: Duck, type_: str) -> None:
+    assert duck.arrow_type(type_) == table(duck, f"SELECT NULL::{type_} AS x").schema.field("x").type
+
+
 @pytest.mark.parametrize("expression", ["1" + "0" * 38 + "::HUGEINT", "-1" + "0" * 38 + "::HUGEINT"])
 def test_a_hugeint_beyond_38_digits_is_an_error(duck: Duck, expression: str) -> None:
     with pytest.raises(errors.NumericOutOfRange, match='"x"') as caught:

@@ -41,7 +41,7 @@ class Shape:
         self.kinds = [kind if kind and _fits(kind, type_) else None for kind, type_ in zip(known, types, strict=True)]
         fields, self.types = [], list[PgType]()
         for name, type_, kind in zip(names, types, self.kinds, strict=True):
-            field = pa.field(name, store.arrow(type_) if kind is None else shown_type(kind))
+            field = pa.field(name, store.duck.arrow_type(type_) if kind is None else shown_type(kind))
             fields.append(field)
             self.types.append(pg_type(field, type_) if kind is None else structure().types[kind])
         self.schema = pa.schema(fields)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from adapters.duck_types import plain_type
+
 FILES = Path(__file__).parent / "data"
 
 #: Numbers of objects that are shown as their names.
@@ -37,22 +39,6 @@ _DUCKDB = {
     "time_stamp": "TIMESTAMP WITH TIME ZONE",
     **dict.fromkeys(("oid", "xid", "cid", *REG), "UINTEGER"),
 }
-_ARROW: dict[str, pa.DataType] = {
-    "BOOLEAN": pa.bool_(),
-    "SMALLINT": pa.int16(),
-    "INTEGER": pa.int32(),
-    "BIGINT": pa.int64(),
-    "UINTEGER": pa.uint32(),
-    "FLOAT": pa.float32(),
-    "DOUBLE": pa.float64(),
-    "DECIMAL(38,9)": pa.decimal128(38, 9),
-    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
-    "TIMESTAMP": pa.timestamp("us"),
-    "DATE": pa.date32(),
-    "INTERVAL": pa.month_day_nano_interval(),
-    "BLOB": pa.binary(),
-    "VARCHAR": pa.string(),
-}
 
 
 def duckdb_type(kind: str) -> str:
@@ -72,4 +58,8 @@ def is_array(kind: str) -> bool:
 
 
 def _arrow(duckdb: str) -> pa.DataType:
-    return pa.list_(_arrow(duckdb[:-2])) if duckdb.endswith("[]") else _ARROW[duckdb]
+    if duckdb.endswith("[]"):
+        return pa.list_(_arrow(duckdb[:-2]))
+    plain = plain_type(duckdb)
+    assert plain is not None, duckdb
+    return plain

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,7 +54,6 @@ class Store:
         add_functions(self.duck, sessions)
         self._lock = threading.Lock()
         self._views: set[str] = set()
-        self.arrow = lru_cache(256)(lambda type_: self.duck.result_schema(f"SELECT NULL::{type_} AS x").field(0).type)
         known = structure()
         loaded: dict[str, pa.Table] = {}
         statements_ = [f"CREATE SCHEMA {name}" for name in SCHEMAS.values()]
