@@ -40,6 +40,7 @@ _LOCK_SECONDS = 1.0
 _MOST_TASKS = 1000  # wait for the file; what comes beyond is not kept
 
 _Numbers: TypeAlias = tuple[float, float, float]  # NaN is unknown
+_Task: TypeAlias = Callable[["Index | None"], None]  # without one where the file is no use
 _Mix: TypeAlias = Callable[[_Numbers | None], _Numbers]
 
 
@@ -128,7 +129,7 @@ class _Shelf:
         self._path = path
         self._most_bytes = most_bytes
         self._learned = learned
-        self._tasks: queue.SimpleQueue[Callable[[Index], None] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._patience = _FIRST_LOOK_SECONDS
         self._usable = True
         self._complained = False
@@ -143,10 +144,10 @@ class _Shelf:
         """None as well when the file does not answer at once; then nobody waits until it has answered something."""
         answer: Future[_Numbers | None] = Future()
 
-        def find(index: Index) -> None:
+        def find(index: Index | None) -> None:
             found: object = None
             try:
-                found = index.get(key)
+                found = index.get(key) if index is not None else None
             finally:
                 answer.set_result(_unpacked(found))
 
@@ -163,19 +164,14 @@ class _Shelf:
         self._tasks.put(None)
         self._thread.join(_CLOSE_SECONDS)
 
-    def _ask(self, task: Callable[[Index], None]) -> bool:
+    def _ask(self, task: _Task) -> bool:
         if not self._usable or self._tasks.qsize() > _MOST_TASKS:
             return False
         self._tasks.put(task)
         return True
 
     def _work(self) -> None:
-        try:
-            index = open_index(self._path, most_bytes=self._most_bytes, seconds=_LOCK_SECONDS)
-        except FAILURES as exc:
-            self._usable = False
-            self._complain(exc)
-            return
+        index = self._opened()
         while (task := self._tasks.get()) is not None:
             try:
                 task(index)
@@ -184,12 +180,22 @@ class _Shelf:
                 self._complain(exc)
                 if not is_busy(exc):
                     self._usable = False
-                    break
-        with suppress(*FAILURES):
-            index.close()
+                    _close(index)
+                    index = None
+        _close(index)
 
-    def _mix(self, index: Index, key: bytes, mix: _Mix) -> None:
+    def _opened(self) -> Index | None:
+        try:
+            return open_index(self._path, most_bytes=self._most_bytes, seconds=_LOCK_SECONDS)
+        except FAILURES as exc:
+            self._usable = False
+            self._complain(exc)
+            return None
+
+    def _mix(self, index: Index | None, key: bytes, mix: _Mix) -> None:
         """In one transaction, or the reads of another process would be lost in between."""
+        if index is None:
+            return
         with index.transact():
             numbers = mix(_unpacked(index.get(key)))
             index.set(key, struct.pack("<3d", *numbers))
@@ -199,6 +205,12 @@ class _Shelf:
         if not self._complained:
             self._complained = True
             log.warning("what reads have shown is not kept in %s: %s", self._path, exc)
+
+
+def _close(index: Index | None) -> None:
+    if index is not None:
+        with suppress(*FAILURES):
+            index.close()
 
 
 def _key(*names: str) -> bytes:

@@ -10,15 +10,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from cache import learned as module
 from cache.index import open_index
 from cache.learned import Learned, Link, Observed
-from tests.waiting import SECONDS
+from tests.waiting import SECONDS, eventually
 
 MB = 1 << 20
 Opener = Callable[..., Learned]
@@ -87,6 +88,22 @@ def test_a_broken_file_is_no_learning_and_said_once(
         assert learned.fragment("pg", "a") is not None
         learned.close()
     assert len(caplog.records) == 1
+
+
+def test_who_asks_while_a_broken_file_is_opened_does_not_wait(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def open_slowly(*_: Any, **__: Any) -> NoReturn:
+        asked.wait(SECONDS)
+        raise sqlite3.DatabaseError("file is not a database")
+
+    monkeypatch.setattr(module, "open_index", open_slowly)
+    learned = opened()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(learned.fragment, "pg", "a")
+        eventually(lambda: learned._shelf is not None and not learned._shelf._tasks.empty())
+        asked.set()
+        assert answer.result(SECONDS / 2) is None
 
 
 def test_a_file_that_breaks_while_it_is_used(folder: Path, opened: Opener, caplog: pytest.LogCaptureFixture) -> None:
