@@ -27,8 +27,10 @@ from tests.pgwire.values import copy_messages, of_array
 
 RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ZONES = ("UTC", "America/New_York", "Europe/Dublin", "Asia/Kathmandu", "Africa/Casablanca", "Australia/Lord_Howe")
+DAY = 86_400_000_000
 TO_2000 = 946_684_800_000_000
 FIRST, LAST = -210_866_803_200_000_000, 9_223_371_331_200_000_000 - 1  # 4713 BC (PostgreSQL) to 294247 (DuckDB)
+NEAR = st.integers(-25_568, 47_482)  # days from 1899 to 2100
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 TRICKY = st.text("a\\\"{},;\n\r\t NUL.-'", max_size=6)
 
@@ -102,6 +104,8 @@ def test_singles(postgres: psycopg.Connection[Any], values: list[float | None]) 
 @example(1, [-(2**63)])
 @example(0, [2**63 - 1, -(2**63)])
 @example(3, [2**63])
+@example(17, [0, 1, -1, 10**17 - 1, -(10**17), 9 * 10**17, -9 * 10**17, None])
+@example(18, [0, 1, -1, 10**17, -9 * 10**17])
 def test_numerics(postgres: psycopg.Connection[Any], scale: int, values: list[int | None]) -> None:
     decimals = [None if value is None else Decimal(f"{value}e-{scale}") for value in values]
     texts = [None if value is None else f"{value:f}".encode() for value in decimals]
@@ -126,7 +130,12 @@ def test_narrow_numerics(postgres: psycopg.Connection[Any], precision: int, data
 
 
 @RANDOM
-@given(st.sampled_from(ZONES), lists(st.integers(FIRST, LAST) | st.integers(-(10**16), 10**16)))
+@given(
+    st.sampled_from(ZONES),
+    lists(st.integers(FIRST, LAST) | st.integers(-(10**16), 10**16)) | lists(NEAR.map(lambda day: day * DAY + day)),
+)
+@example("UTC", [0, -1, 1, 10, 1000, 1001, 10_000, 999_000, 10**6, 1_100_000, DAY - 1, DAY, None])
+@example("UTC", [day * DAY + more for day in (-25_567, 47_482) for more in (-1, 0)])
 def test_timestamps(postgres: psycopg.Connection[Any], zone: str, values: list[int | None]) -> None:
     postgres.execute("SELECT set_config('timezone', %s, false)", [zone])
     elements = packed(">q", [None if value is None else value - TO_2000 for value in values])
@@ -138,7 +147,8 @@ def test_timestamps(postgres: psycopg.Connection[Any], zone: str, values: list[i
 
 
 @RANDOM
-@given(lists(st.integers(-2_451_545 + 10_957, 2_145_031_948) | st.integers(-800_000, 3_000_000)))
+@given(lists(st.integers(-2_451_545 + 10_957, 2_145_031_948) | st.integers(-800_000, 3_000_000)) | lists(NEAR))
+@example([0, -1, None, -25_567, 47_481])
 def test_dates(postgres: psycopg.Connection[Any], values: list[int | None]) -> None:
     elements = packed(">i", [None if value is None else value - 10_957 for value in values])
     check(postgres, pg.DATE, pa.array(values, pa.int32()).cast(pa.date32()), elements)

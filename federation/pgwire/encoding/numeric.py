@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -23,7 +22,7 @@ from federation.pgwire.encoding.segments import (
 )
 from federation.pgwire.style import Style
 
-_MOST_SCALE = 4  # of which there is a table of all fractions
+_MOST_SCALE = 17  # of which the point, too, has room in an int64
 _MOST = 9 * 10**17  # ten times that is an int64
 _NEGATIVE = 0x4000
 _LOW = np.uint64(2**32 - 1)
@@ -34,8 +33,9 @@ _MOST_DIGITS = 131_072  # before the point
 def numeric_text(array: Array, _style: Style) -> Values:
     kind = array.type
     if pa.types.is_decimal128(kind) and 0 <= kind.scale <= _MOST_SCALE:
-        low, high = _halves(array).view(np.int64).T
-        if (high == low >> 63).all() and (low <= _MOST).all() and (low >= -_MOST).all():
+        halves = _halves(array).view(np.int64)
+        low = np.ascontiguousarray(halves[:, 0])
+        if (halves[:, 1] == low >> 63).all() and (low <= _MOST).all() and (low >= -_MOST).all():
             return _short_text(low, kind.scale)
     texts = array.cast(pa.string())
     if not pa.types.is_decimal(kind) or kind.scale <= 6:
@@ -47,26 +47,22 @@ def numeric_text(array: Array, _style: Style) -> Values:
 
 
 def _short_text(values: Numbers, scale: int) -> Spans:
-    """Of decimals below 10^18: the part before the point, 1 in place of 0, is written with as many zeros behind it as
-    the point and the fraction take, which then get their places."""
+    """Of decimals below 10^18: written with a zero more in front of the fraction, where the point then gets its place,
+    and with 1 in place of 0 before it."""
     if not scale or not len(values):
         return digits(values)
     size = np.abs(values)
     whole = size // 10**scale
-    below_1 = whole == 0
-    shown = np.where(below_1, 1, whole) * 10 ** (scale + 1)
-    texts = digits(np.where(values < 0, -shown, shown))
-    points = texts.ends - np.int32(scale + 1)
-    cell = f"V{scale + 1}"
-    np.ndarray(len(texts.data) - scale, cell, texts.data, 0, (1,))[points] = _fractions(scale)[size - whole * 10**scale]
-    np.frombuffer(texts.data, np.uint8)[points[below_1] - 1] = ord("0")
+    shown = size + whole * (9 * 10**scale)
+    below_1 = np.flatnonzero(whole == 0)
+    shown[below_1] += 10 ** (scale + 1)
+    sign = values >> 63
+    texts = digits((shown ^ sign) - sign)
+    written = np.frombuffer(texts.data, np.uint8)
+    points = texts.ends.astype(np.intp) - (scale + 1)
+    written[points] = ord(".")
+    written[points[below_1] - 1] = ord("0")
     return texts
-
-
-@lru_cache
-def _fractions(scale: int) -> Numbers:
-    """Each fraction of so many digits, with the point."""
-    return np.frombuffer("".join(f".{n:0{scale}}" for n in range(10**scale)).encode(), f"V{scale + 1}")
 
 
 def _plain(array: Array) -> Array:

@@ -25,7 +25,6 @@ Numbers: TypeAlias = npt.NDArray[Any]
 Values: TypeAlias = "Matrix | Spans | Array"  # of one width, or a binary array without nulls
 Part: TypeAlias = "bytes | Values"
 
-NOTHING = pa.scalar(b"", pa.binary())
 MOST_TAKEN = 1 << 18  # spans at once, for each of which there are some 12 bytes
 
 
@@ -242,35 +241,59 @@ def _side_by_side(parts: Sequence[bytes | Matrix], rows: int) -> Matrix:
 
 
 def _interleaved(segments: Sequence[Values], rows: int) -> memoryview:
-    if not any(isinstance(each, Spans) for each in segments):
-        arrays = [varying(each) for each in segments]
-        return data_of(arrays[0] if len(arrays) == 1 else pc.binary_join_element_wise(*arrays, NOTHING))
-    every = [spans(each) for each in segments]
-    most = max(MOST_TAKEN // len(every), 1)
+    if len(segments) == 1 and not isinstance(segments[0], Spans):
+        return data_of(varying(segments[0]))
+    most = max(MOST_TAKEN // len(segments), 1)
     if rows <= most:
-        return _taken(every, rows)
+        return _taken(segments, rows)
     bounds = [(start, min(start + most, rows)) for start in range(0, rows, most)]
-    return memoryview(b"".join(_taken([each.part(*of) for each in every], of[1] - of[0]) for of in bounds))
+    return memoryview(b"".join(_taken([_part(each, *of) for each in segments], of[1] - of[0]) for of in bounds))
 
 
-def _taken(segments: Sequence[Spans], rows: int) -> memoryview:
-    """Arrow takes them from a binary array that has a value for each span, and one for what is behind it: the values
-    need not lie one after the other, and each costs half of what it does in Arrow's joining of arrays."""
-    bounds = np.empty(2 * rows * len(segments) + 1, np.int32)
+def _part(values: Values, start: int, end: int) -> Values:
+    if isinstance(values, Spans):
+        return values.part(start, end)
+    return values[start:end] if isinstance(values, np.ndarray) else values.slice(start, end - start)
+
+
+def _taken(segments: Sequence[Values], rows: int) -> memoryview:
+    """Arrow takes them from a binary array that has all values of each segment, and what lies between: the values need
+    not lie one after the other, and each costs half of what it does in Arrow's joining of arrays."""
+    bounds: list[Numbers] = []
+    data: list[Any] = []
     size = 0
-    for each, pairs in zip(segments, bounds[:-1].reshape(len(segments), rows, 2), strict=True):
-        np.add(each.starts, size, out=pairs[:, 0], casting="unsafe")
-        np.add(each.ends, size, out=pairs[:, 1], casting="unsafe")
-        size += memoryview(each.data).nbytes
-    bounds[-1] = size
-    data = segments[0].data if len(segments) == 1 else b"".join(each.data for each in segments)
-    whole = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, [None, _buffer(bounds), _buffer(data)])
-    return data_of(pc.take(whole, _row_by_row(len(segments), rows), boundscheck=False))
+    for each in segments:
+        found, values = _bounds(each)
+        found += np.int32(size)
+        bounds.append(found)
+        data.append(values)
+        size += memoryview(values).nbytes
+    every = np.concatenate([*bounds, [size]], dtype=np.int32)
+    steps = tuple(2 if isinstance(each, Spans) else 1 for each in segments)
+    joined = data[0] if len(data) == 1 else b"".join(data)
+    whole = pa.Array.from_buffers(pa.binary(), len(every) - 1, [None, _buffer(every), _buffer(joined)])
+    return data_of(pc.take(whole, _row_by_row(steps, rows), boundscheck=False))
+
+
+def _bounds(values: Values) -> tuple[Numbers, Any]:
+    """Where each value starts and ends in some data: of spans both, of what has no gaps each start and the last end."""
+    if isinstance(values, Spans):
+        return np.stack([values.starts, values.ends], axis=1).reshape(-1), values.data
+    if isinstance(values, np.ndarray):
+        rows, width = values.shape
+        return np.arange(rows + 1, dtype=np.int32) * np.int32(width), np.ascontiguousarray(values)
+    return offsets(values) - offsets(values)[0], data_of(values)
 
 
 @lru_cache(8)
-def _row_by_row(segments: int, rows: int) -> Array:
-    return pa.array(np.arange(0, 2 * segments * rows, 2, dtype=np.int32).reshape(segments, rows).T.reshape(-1))
+def _row_by_row(steps: tuple[int, ...], rows: int) -> Array:
+    """The numbers of the values of each row, where those of a segment are so far from each other."""
+    made = np.empty((rows, len(steps)), np.int32)
+    first = 0
+    for at, step in enumerate(steps):
+        made[:, at] = np.arange(first, first + step * rows, step)
+        first += step * rows + (step == 1)
+    return pa.array(made.reshape(-1))
 
 
 def _buffer(data: Any) -> pa.Buffer:

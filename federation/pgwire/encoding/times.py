@@ -1,38 +1,34 @@
 """Dates and times: PostgreSQL's text in ISO style, and its binary form, which counts from 2000.
 
-The years 1 to 9999 are written by Arrow, whole columns at once; what is beyond, and infinity, value by value.
+The years 1 to 9999 are written by whole columns; what is beyond, and infinity, value by value.
 """
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from adapters.errors import DataError, DatetimeOverflow
+from federation.pgwire.encoding.clock import MICROSECONDS, date_texts, time_texts
 from federation.pgwire.encoding.segments import (
     Array,
     Mask,
     Matrix,
     Numbers,
     Values,
-    array_of,
     as_binary,
     big_endian,
-    data_of,
     join,
     numbers,
     pc,
-    spans,
     varying,
 )
 from federation.pgwire.encoding.time_zones import offsets_from_utc
 from federation.pgwire.style import Style
 
 DAY = 86_400
-MICROSECONDS = 1_000_000
 _DAYS_TO_2000 = 10_957
 _TO_2000 = _DAYS_TO_2000 * DAY * MICROSECONDS
 _ENDLESS = 2**63 - 1  # with its sign, DuckDB's infinity
@@ -41,15 +37,13 @@ _EPOCH = datetime.date(1970, 1, 1)
 _FIRST_DAY = (datetime.date.min - _EPOCH).days
 _LAST_DAY = (datetime.date.max - _EPOCH).days
 _DAYS_IN_400_YEARS = 146_097
-_TIMESTAMPS = (pa.timestamp("us"), pa.timestamp("s"), np.int64)
-_TIMES = (pa.time64("us"), pa.time32("s"), np.int32)
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def date_text(array: Array, _style: Style) -> Values:
     days = _days(array)
     far = (days < _FIRST_DAY) | (days > _LAST_DAY)
-    near = _same_width(array_of(pa.date32(), np.where(far, 0, days).astype(np.int32)))
+    near = date_texts(np.where(far, 0, days))
     if not far.any():
         return near
     return _with_far(near, far, [_far_text(int(day), None, "") for day in days[far]])
@@ -67,7 +61,7 @@ def date_binary(array: Array) -> Matrix:
 def time_text(array: Array, _style: Style) -> Values:
     values = _microseconds(array)
     end = values == DAY * MICROSECONDS  # 24:00:00, which Arrow does not write
-    near = _with_fraction(np.where(end, 0, values), _TIMES)
+    near = time_texts(np.where(end, 0, values))
     return _with_far(near, end, ["24:00:00"] * np.count_nonzero(end)) if end.any() else near
 
 
@@ -148,7 +142,9 @@ def _timestamp_text(values: Numbers, offsets: Numbers | None) -> Values:
     local = values if offsets is None else values + np.where(np.abs(values) == _ENDLESS, 0, offsets) * MICROSECONDS
     day = DAY * MICROSECONDS
     far = (local < _FIRST_DAY * day) | (local >= (_LAST_DAY + 1) * day)
-    near = _with_fraction(np.where(far, 0, local) if far.any() else local, _TIMESTAMPS)
+    shown = np.where(far, 0, local) if far.any() else local
+    days = shown // day
+    near: Values = time_texts(shown - days * day, days)
     if offsets is not None:
         near = _with_offset(near, offsets)
     if not far.any():
@@ -161,33 +157,6 @@ def _timestamp_text(values: Numbers, offsets: Numbers | None) -> Values:
         for value, zone in zip(local[far], zones, strict=False)
     ]
     return _with_far(near, far, texts)
-
-
-def _with_fraction(values: Numbers, kinds: tuple[Any, Any, Any]) -> Values:
-    """Microseconds as text, the fraction of a second without the zeros at its end. `kinds`: Arrow's types in
-    microseconds and in seconds, and numpy's of the latter."""
-    fine, coarse, number = kinds
-    if not (values % MICROSECONDS).any():
-        return _same_width(array_of(coarse, (values // MICROSECONDS).astype(number)))
-    return spans(_same_width(array_of(fine, values))).shortened(_zeros(values))
-
-
-def _zeros(values: Numbers) -> Numbers:
-    """The zeros at the end of a fraction of six digits, and its point if they are all."""
-    count = np.zeros(len(values), np.int32)
-    at = np.flatnonzero(values % 10 == 0)
-    for unit in (100, 1_000, 10_000, 100_000, MICROSECONDS):
-        count[at] += 1
-        at = at[values[at] % unit == 0]
-    count[at] += 2
-    return count
-
-
-def _same_width(array: Array) -> Matrix:
-    """The text of values of which Arrow writes each in the same width."""
-    texts = as_binary(array.cast(pa.string()))
-    rows = len(texts)
-    return np.frombuffer(data_of(texts), np.uint8).reshape(rows, -1) if rows else np.empty((0, 0), np.uint8)
 
 
 def _with_offset(texts: Values, offsets: Numbers) -> Values:
