@@ -66,6 +66,8 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("binder", "does not have a column named", errors.ColumnNotFound),
     ("binder", "Referenced table", errors.TableNotFound),
     ("binder", "must appear in the GROUP BY clause", errors.GroupingError),
+    ("binder", "aggregate function calls cannot be nested", errors.GroupingError),
+    ("binder", "does not support the supplied arguments", errors.FunctionNotFound),  # a macro
     ("binder", "Could not choose a best candidate function", errors.FunctionNotFound),
     ("binder", "Cannot compare values of type", errors.TypeMismatch),
     ("binder", "Max expression depth limit", errors.StatementTooComplex),
@@ -76,7 +78,10 @@ WORDINGS: tuple[tuple[str, str, type[errors.Error]], ...] = (
     ("conversion", "Date out of range", errors.DatetimeOverflow),
     ("conversion", "out of range for the destination type", errors.NumericOutOfRange),
     ("conversion", "Failed to cast decimal value", errors.NumericOutOfRange),
+    ("conversion", "failed: value is out of range", errors.NumericOutOfRange),
+    ("conversion", "Could not cast value", errors.NumericOutOfRange),
     ("invalidinput", "Division by zero", errors.DivisionByZero),
+    ("invalidinput", "according to format specifier", errors.InvalidDatetime),
     ("invalidinput", "More than one row returned by a subquery", errors.CardinalityViolation),
     ("invalidinput", "Values were not provided for the following", errors.UndefinedParameter),
 )

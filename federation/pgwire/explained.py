@@ -1,7 +1,12 @@
-"""EXPLAIN as programs read it that ask PostgreSQL: what is expected of the answer stands in the first line."""
+"""EXPLAIN as programs read it that ask PostgreSQL: what is expected of the answer stands in the first line of the
+text. As JSON it is the federation's own, in one value."""
 
 from __future__ import annotations
 
+import json
+
+from federation.pgwire.answers import Columns, text_columns
+from federation.pgwire.types import JSON, PgType
 from federation.planner.costs import SECONDS_PER_COST
 from federation.planner.explain import Explanation
 
@@ -11,8 +16,16 @@ VALUE_BYTES = 32
 COST_PER_ROW = 0.01
 
 
-def explained(explanation: Explanation) -> list[str]:
-    """The lines of an EXPLAIN."""
+def columns(form: str) -> Columns:
+    """`form` is json or text."""
+    text = text_columns("QUERY PLAN")
+    return text if form == "text" else Columns(text.schema, [PgType(JSON, -1)])
+
+
+def explained(explanation: Explanation, form: str) -> list[str]:
+    """The values of an EXPLAIN: one, or one for each line of a text."""
+    if form == "json":
+        return [json.dumps(explanation.to_json(), indent=2, ensure_ascii=False)]
     first, *others = explanation.text().splitlines()
     return [f"{first}{_expected(explanation)}", *others]
 

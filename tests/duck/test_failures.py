@@ -24,15 +24,18 @@ FAILURES = [
     ("SELECT list_sort(1)", errors.FunctionNotFound, "list_sort"),
     ("SELECT DATE '2024-01-01' + 'a'", errors.FunctionNotFound, "+ 'a'"),
     ("SELECT i, count(*) FROM range(3) AS t(i)", errors.GroupingError, "i, count"),
+    ("SELECT sum(sum(i)) FROM range(3) AS t(i)", errors.GroupingError, "sum(i)"),
     ("SELECT $1", errors.UndefinedParameter, None),
     ("SELECT 'abc'::INTEGER", errors.ConversionError, "::INTEGER"),
     ("SELECT 300::TINYINT", errors.NumericOutOfRange, "::TINYINT"),
+    ("SELECT CAST(100 AS DECIMAL(2,1))", errors.NumericOutOfRange, "CAST"),
+    ("SELECT CAST(123.45 AS DECIMAL(3,2))", errors.NumericOutOfRange, "CAST"),
     ("SELECT CAST('2024-13-01' AS DATE)", errors.DatetimeOverflow, "CAST"),
     ("SELECT 9223372036854775807 + 1", errors.NumericOutOfRange, None),
     ("SELECT 1 % 0", errors.DivisionByZero, None),
     ("SELECT (SELECT unnest([1, 2]))", errors.CardinalityViolation, None),
     ("SELECT error('boo')", errors.DataError, None),
-    ("SELECT strptime('x', '%Y')", errors.DataError, None),
+    ("SELECT strptime('x', '%Y')", errors.InvalidDatetime, None),
 ]
 
 

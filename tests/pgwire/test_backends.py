@@ -75,11 +75,11 @@ def shown_row(watcher: psycopg.Connection, pid: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("call", "sqlstate"),
     [
-        ("pg_cancel_backend()", "42000"),
-        ("pg_cancel_backend(1, 2)", "42000"),
+        ("pg_cancel_backend()", "42883"),
+        ("pg_cancel_backend(1, 2)", "42883"),
         ("pg_cancel_backend('x')", "22P02"),
         ("pg_terminate_backend('')", "22P02"),
-        ("pg_terminate_backend(1, 2, 3)", "42000"),
+        ("pg_terminate_backend(1, 2, 3)", "42883"),
         ("pg_terminate_backend(1, -1)", "22003"),
         ("pg_terminate_backend(5000000000)", "22003"),
         ("pg_cancel_backend(pid) FROM pg_stat_activity ORDER BY pid LIMIT 1", "0A000"),

@@ -26,6 +26,8 @@ from tests.pgwire.overlay_world import World, tree
         ("SELECT 'nothing'::regproc", FunctionNotFound),
         ("SELECT 'nothing'::regnamespace", SchemaNotFound),
         ("SELECT pg_get_nothing(oid) FROM pg_class", FunctionNotFound),
+        ("SELECT format_type(1)", FunctionNotFound),
+        ("SELECT current_setting()", FunctionNotFound),
         ("SELECT nothing FROM pg_class", Error),
         ("SELECT 'a'::oid", Error),
         ("SELECT current_setting('no.thing')", Error),

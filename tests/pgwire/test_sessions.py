@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 
+import psycopg
 import pytest
 
 from tests.http.running import ROWS
@@ -330,6 +331,16 @@ def test_explain(face: Postgres) -> None:
         assert "cost=" not in str(rows(client.ask(query("EXPLAIN (COSTS off) SELECT * FROM f.small"))))
         analyzed = rows(client.ask(query("EXPLAIN (ANALYZE) SELECT * FROM f.small")))
         assert "rows=2" in str(analyzed[0])
+
+
+def test_explain_as_json(face: Postgres) -> None:
+    with psycopg.connect(face.uri) as connection:
+        cursor = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM f.small")
+        assert [(each.name, each.type_code) for each in cursor.description or ()] == [("QUERY PLAN", 114)]
+        ((plan,),) = cursor.fetchall()
+        assert plan["rows"] == 2
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="yaml"):
+            connection.execute("EXPLAIN (FORMAT yaml) SELECT 1")
 
 
 # --- names and dialects -----------------------------------------------------------------------------------------------

@@ -189,6 +189,7 @@ def test_what_does_not_run_here_is_said(text: str, sqlstate: str, tag: str) -> N
         ("SELECT 'abc", None),
         ("SELECT \0", 8),
         ("EXPLAIN (FORMAT", None),
+        ("EXPLAIN (ANALYZE, FOO) SELECT 1", 19),
         ("EXECUTE p(1,)", 13),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from adapters.errors import GroupingError, NotSupportedError, NumericOutOfRange
+from adapters.errors import GroupingError, NotSupportedError, NumericOutOfRange, SQLSyntaxError
 from federation.pgwire.dialect.casts import Typed, firm
 from federation.pgwire.dialect.context import Context, Handlers
 from federation.pgwire.dialect.errors import no_function, place
@@ -17,7 +17,6 @@ from federation.pgwire.dialect.operators import average
 from federation.pgwire.dialect.problems import UndefinedWindow, WindowingError, WrongObject
 from federation.pgwire.dialect.templates import filled
 
-_TYPED = {exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
 NAMES = {*AGGREGATES, "count", "avg", "percentile_cont", "percentile_disc", "mode"}
 
 
@@ -37,14 +36,9 @@ def _count(t: Context, node: exp.Count) -> Typed:
     return Typed(exp.Count(this=t.expression(items[0]).node, big_int=True), INT8)
 
 
-def _by_node(t: Context, node: exp.AggFunc) -> Typed:
-    items = [node.this, *node.expressions] if node.this is not None else list(node.expressions)
-    return aggregate(t, _TYPED[type(node)], items, node)
-
-
 def aggregate(t: Context, name: str, items: Sequence[exp.Expr], node: exp.Expr) -> Typed:
     """A call of an aggregate, whose operands may have DISTINCT before and ORDER BY behind them."""
-    items, distinct, order = _taken_apart(items)
+    items, distinct, order = _taken_apart(items, node)
     operands = [t.expression(each) for each in items]
     if name == "avg" and len(operands) == 1:
         return _average(t, operands[0], distinct, order, node)
@@ -64,7 +58,7 @@ def _is_call(node: exp.Expr) -> bool:
     )
 
 
-def _taken_apart(items: Sequence[exp.Expr]) -> tuple[list[exp.Expr], bool, exp.Order | None]:
+def _taken_apart(items: Sequence[exp.Expr], node: exp.Expr) -> tuple[list[exp.Expr], bool, exp.Order | None]:
     found, distinct, order = list(items), False, None
     if found and isinstance(found[-1], exp.Order):
         order = found[-1]
@@ -72,6 +66,8 @@ def _taken_apart(items: Sequence[exp.Expr]) -> tuple[list[exp.Expr], bool, exp.O
     if found and isinstance(found[0], exp.Distinct):
         distinct = True
         inner = found[0].expressions
+        if not inner:
+            raise SQLSyntaxError("DISTINCT stands before the arguments of an aggregate", position=place(node))
         found = [*inner, *found[1:]]
         if isinstance(found[-1], exp.Order):
             order = found[-1]
@@ -238,7 +234,6 @@ def function(t: Context, name: str, node: exp.Anonymous) -> Typed:
 
 HANDLERS: Handlers = {
     exp.Count: _count,
-    **dict.fromkeys(_TYPED, _by_node),
     exp.Filter: _filter,
     exp.WithinGroup: _within,
     exp.Window: _window,

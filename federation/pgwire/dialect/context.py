@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from sqlglot import exp
 
 from federation.pgwire.dialect.casts import Casts, Typed
+from federation.pgwire.dialect.errors import no_function
 from federation.pgwire.dialect.functions import Calls
 from federation.pgwire.dialect.scope import Column, Scope
 
@@ -43,6 +44,14 @@ class Context(Protocol):
 
     def arrange(self, node: exp.Order) -> exp.Order:
         """The ORDER BY of an aggregate or a window."""
+
+
+def operands_of(t: Context, node: exp.Anonymous, least: int, most: int | None = None) -> list[Typed]:
+    """What a call is given. Raises FunctionNotFound for fewer than `least` or more than `most` (None: than `least`)."""
+    operands = [t.expression(each) for each in node.expressions]
+    if not least <= len(operands) <= (least if most is None else most):
+        raise no_function(node.name.lower(), [each.kind for each in operands], node)
+    return operands
 
 
 Handlers: TypeAlias = Mapping[type[exp.Expr], Callable[[Context, Any], Typed]]

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from adapters.errors import NotSupportedError
 from federation.pgwire.dialect.casts import Typed, firm
-from federation.pgwire.dialect.context import Context
+from federation.pgwire.dialect.context import Context, operands_of
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.kinds import DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ, UNKNOWN, numeric
 from federation.pgwire.dialect.templates import cast, filled
@@ -48,7 +48,7 @@ _NUMBER = re.compile(r"(FM)?(S|SG|MI)?([90,G]*)(?:([.D])([90]*))?(S|MI|%)?")
 
 
 def to_char(t: Context, node: exp.Anonymous) -> Typed:
-    value, template = t.expression(node.expressions[0]), _template(t, node)
+    value, template = _templated(t, node)
     kind = value.kind
     if kind == UNKNOWN:
         raise no_function("to_char", [kind, TEXT], node)
@@ -61,11 +61,12 @@ def to_char(t: Context, node: exp.Anonymous) -> Typed:
     return Typed(_joined(parts), TEXT)
 
 
-def _template(t: Context, node: exp.Anonymous) -> str:
-    found = t.expression(node.expressions[1]).literal if len(node.expressions) == 2 else None
-    if found is None:
+def _templated(t: Context, node: exp.Anonymous) -> tuple[Typed, str]:
+    """The value, and its template."""
+    value, template = operands_of(t, node, 2)
+    if template.literal is None:
         raise NotSupportedError(f"the format of {node.name} must be a literal here", position=place(node))
-    return found
+    return value, template.literal
 
 
 def _joined(parts: list[exp.Expr]) -> exp.Expr:
@@ -198,19 +199,19 @@ def to_timestamp(t: Context, node: exp.Anonymous) -> Typed:
 
 
 def _read(t: Context, node: exp.Anonymous) -> exp.Expr:
-    template = _template(t, node)
-    value = t.casts.settle(t.expression(node.expressions[0]), TEXT) if node.expressions else None
-    if value is None or value.kind != TEXT:
-        raise no_function(node.name, [value.kind] if value else [], node)
+    given, template = _templated(t, node)
+    value = t.casts.settle(given, TEXT)
+    if value.kind != TEXT:
+        raise no_function(node.name, [value.kind, TEXT], node)
     return filled("strptime($1, $2)", value.node, exp.Literal.string(_strptime(template, node)))
 
 
 def to_number(t: Context, node: exp.Anonymous) -> Typed:
-    template = _template(t, node)
+    given, template = _templated(t, node)
     if not re.fullmatch(r"(FM)?(S|L)?[90,G]*([.D][90]*)?(S)?", template):
         raise NotSupportedError(f"the format {template!r} of numbers is not supported", position=place(node))
     scale = len(re.sub(r"^[^.D]*[.D]?", "", template).rstrip("S"))
-    value = t.casts.settle(t.expression(node.expressions[0]), TEXT).node
+    value = t.casts.settle(given, TEXT).node
     kind = numeric(38, scale)
     made = filled(f"CAST(regexp_replace($1, '[^-0-9.]', '', 'g') AS {kind.duckdb})", value)
     return Typed(made, kind)

@@ -28,7 +28,8 @@ right | text int4 | text | CASE WHEN $2 < 0 AND -$2 >= length($1) THEN '' ELSE r
 strpos | text text | ~int4 | strpos($1, $2)
 starts_with | text text | bool | starts_with($1, $2)
 ascii | text | int4 | CASE WHEN $1 = '' THEN 0 ELSE unicode($1) END
-chr | int4 | text | CASE WHEN $1 <= 0 THEN error('[54000] character number must be positive') ELSE chr($1) END
+chr | int4 | text | CASE WHEN $1 < 0 THEN error('[22023] character number must be positive')
+  WHEN $1 = 0 THEN error('[54000] null character not permitted') ELSE chr($1) END
 initcap | text | text | array_to_string(list_transform(
   regexp_extract_all($1, '[\p{L}\p{N}]+|[^\p{L}\p{N}]+'), lambda w: upper(w[1]) || lower(w[2:])), '')
 translate | text text text | text | translate($1, $2, $3)

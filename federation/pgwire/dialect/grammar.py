@@ -24,7 +24,7 @@ from federation.tokens import tokenize as tokens_of
 _MARK = "\ue000"
 _KEPT = {
     *("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM", "COALESCE", "NULLIF", "ARRAY", "EXISTS"),
-    *("COUNT", "SUM", "AVG", "MIN", "MAX", "AND", "OR", "XMLELEMENT", "LIKE", "CASE", "COLLATE"),
+    *("COUNT", "AND", "OR", "XMLELEMENT", "LIKE", "CASE", "COLLATE"),
 }
 _MARKED = {*PostgresParser.FUNCTIONS, *PostgresParser.FUNCTION_PARSERS, "IF"} - _KEPT
 _TYPE_WORDS = {TokenType.OBJECT_IDENTIFIER, TokenType.NAME, TokenType.PSEUDO_TYPE, TokenType.MONEY}

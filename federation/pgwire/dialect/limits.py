@@ -9,7 +9,7 @@ from federation.pgwire.dialect.casts import firm
 from federation.pgwire.dialect.context import Context
 from federation.pgwire.dialect.errors import place
 from federation.pgwire.dialect.kinds import INT8, UNKNOWN
-from federation.pgwire.dialect.problems import InvalidCount
+from federation.pgwire.dialect.problems import InvalidLimit, InvalidOffset
 
 
 def limit(t: Context, node: exp.Expr, made: exp.Expr) -> None:
@@ -37,5 +37,6 @@ def _number(t: Context, node: exp.Expr, word: str) -> exp.Expr:
         raise TypeMismatch(f"argument of {word} must be type bigint, not type {typed.kind.shown}", position=place(node))
     inner = typed.node.this if isinstance(typed.node, exp.Cast) else typed.node
     if isinstance(inner, exp.Neg):
-        raise InvalidCount(f"{word} must not be negative", position=place(node))
+        kind = InvalidLimit if word == "LIMIT" else InvalidOffset
+        raise kind(f"{word} must not be negative", position=place(node))
     return inner if isinstance(inner, exp.Literal) and not inner.is_string else firm(typed)

@@ -12,7 +12,7 @@ UNNAMED = "?column?"
 _BY_NODE: dict[type[exp.Expr], str] = {
     **{exp.Case: "case", exp.Coalesce: "coalesce", exp.Nullif: "nullif", exp.Exists: "exists", exp.Array: "array"},
     **{exp.Extract: "extract", exp.Substring: "substring", exp.StrPosition: "position", exp.Overlay: "overlay"},
-    **{exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max", exp.Interval: "interval"},
+    **{exp.Count: "count", exp.Interval: "interval"},
     **{exp.CurrentDate: "current_date", exp.CurrentTimestamp: "current_timestamp", exp.CurrentUser: "current_user"},
     **{exp.CurrentTime: "current_time", exp.Localtime: "localtime", exp.Localtimestamp: "localtimestamp"},
     **{exp.SessionUser: "session_user", exp.CurrentSchema: "current_schema", exp.CurrentCatalog: "current_catalog"},

@@ -49,5 +49,9 @@ class InvalidPattern(DataError, sqlstate="2201B"):
     """A text that is no regular expression."""
 
 
-class InvalidCount(DataError, sqlstate="2201W"):
-    """LIMIT or OFFSET is negative."""
+class InvalidLimit(DataError, sqlstate="2201W"):
+    """LIMIT is negative."""
+
+
+class InvalidOffset(DataError, sqlstate="2201X"):
+    """OFFSET is negative."""

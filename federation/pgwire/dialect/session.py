@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from adapters.errors import NotSupportedError, SQLSyntaxError
 from federation.pgwire.dialect.grammar import parse_tokens, unexpected
 from federation.pgwire.dialect.queries import read_query
 from federation.pgwire.dialect.statements import (
@@ -239,12 +240,29 @@ def read_discard(words: Words) -> Parsed:
     return Discard("temp" if what == "temporary" else what)
 
 
+_EXPLAIN = frozenset({"analyze", "verbose", "costs", "settings", "buffers", "wal", "timing", "summary", "format"})
+_FORMATS = ("text", "json")
+
+
+def _check_option(name: str, value: str, at: Token | None) -> None:
+    position = at.start + 1 if at is not None else None
+    if name not in _EXPLAIN:
+        hint = f"one of {', '.join(sorted(_EXPLAIN))}"
+        raise SQLSyntaxError(f'unrecognized EXPLAIN option "{name}"', hint=hint, position=position)
+    if name == "format" and value not in _FORMATS:
+        raise NotSupportedError(
+            f"EXPLAIN in the format {value} is not supported", hint="text or json", position=position
+        )
+
+
 def read_explain(words: Words) -> Parsed:
     options: dict[str, str] = {}
     if words.accept("("):
         while True:
+            at = words.next
             name = words.name()
             options[name] = "true" if words.peek() in (",", ")") else words.value().lower()
+            _check_option(name, options[name], at)
             if words.expect(",", ")") == ")":
                 break
     else:

@@ -10,7 +10,7 @@ from sqlglot import exp
 from adapters.errors import NotSupportedError, SQLSyntaxError
 from federation.pgwire.dialect import aggregates, formats, json_operators, patterns, session_values, times
 from federation.pgwire.dialect.casts import Typed, firm
-from federation.pgwire.dialect.context import Context, Handlers
+from federation.pgwire.dialect.context import Context, Handlers, operands_of
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.function_table import SCALARS, WINDOWS
 from federation.pgwire.dialect.kinds import (
@@ -58,13 +58,6 @@ def _qualified(t: Context, node: exp.Dot) -> Typed:
     raise NotSupportedError(f"{node.sql('postgres')} is not supported", position=place(node))
 
 
-def _operands(t: Context, node: exp.Anonymous, least: int, most: int | None = None) -> list[Typed]:
-    operands = [t.expression(each) for each in node.expressions]
-    if not least <= len(operands) <= (least if most is None else most):
-        raise no_function(node.name.lower(), [each.kind for each in operands], node)
-    return operands
-
-
 # --- one of several values -----------------------------------------------------------------------------------------
 
 
@@ -104,7 +97,7 @@ def _nullif(t: Context, node: exp.Nullif) -> Typed:
 
 def _extreme(name: str) -> Callable[[Context, exp.Anonymous], Typed]:
     def handler(t: Context, node: exp.Anonymous) -> Typed:
-        operands, kind = t.calls.matched(_operands(t, node, 1, 1000), name.upper())
+        operands, kind = t.calls.matched(operands_of(t, node, 1, 1000), name.upper())
         return Typed(call(name, [each.node for each in operands]), kind, any(each.loose for each in operands))
 
     return handler
@@ -121,18 +114,18 @@ def _shown(t: Context, typed: Typed) -> exp.Expr:
 
 
 def _concat(t: Context, node: exp.Anonymous) -> Typed:
-    return Typed(call("concat", [_shown(t, each) for each in _operands(t, node, 1, 1000)]), TEXT)
+    return Typed(call("concat", [_shown(t, each) for each in operands_of(t, node, 1, 1000)]), TEXT)
 
 
 def _concat_ws(t: Context, node: exp.Anonymous) -> Typed:
-    return Typed(call("concat_ws", [_shown(t, each) for each in _operands(t, node, 1, 1000)]), TEXT)
+    return Typed(call("concat_ws", [_shown(t, each) for each in operands_of(t, node, 1, 1000)]), TEXT)
 
 
 _FORMAT = re.compile(r"%(?:%|(?:(\d+)\$)?([sIL])|(.?))", re.DOTALL)
 
 
 def _format(t: Context, node: exp.Anonymous) -> Typed:
-    operands = _operands(t, node, 1, 1000)
+    operands = operands_of(t, node, 1, 1000)
     text = operands[0].literal
     if text is None:
         raise NotSupportedError("the format of format() must be a literal here", position=place(node))
@@ -168,7 +161,7 @@ def _substring(t: Context, node: exp.Substring) -> Typed:
 
 
 def _substr(t: Context, node: exp.Anonymous) -> Typed:
-    return _part(t, _operands(t, node, 2, 3), node)
+    return _part(t, operands_of(t, node, 2, 3), node)
 
 
 def _part(t: Context, operands: Sequence[Typed], node: exp.Expr) -> Typed:
@@ -237,7 +230,7 @@ def _to_scale(name: str) -> Callable[[Context, exp.Anonymous], Typed]:
     """round and trunc to a number of digits, which only numerics have."""
 
     def handler(t: Context, node: exp.Anonymous) -> Typed:
-        operands = _operands(t, node, 1, 2)
+        operands = operands_of(t, node, 1, 2)
         if len(operands) == 1:
             return t.calls.call(name, SCALARS, operands, node)
         if operands[1].kind == UNKNOWN:
@@ -275,7 +268,7 @@ def _constant(node: exp.Expr) -> int | None:
 
 
 def _div(t: Context, node: exp.Anonymous) -> Typed:
-    left, right = _operands(t, node, 2)
+    left, right = operands_of(t, node, 2)
     quotient = arithmetic("/", _numeric(t, left), _numeric(t, right), t.casts, node)
     return Typed(filled("trunc($1)", quotient.node), numeric(38, 0), loose=True)
 
@@ -286,12 +279,12 @@ def _numeric(t: Context, typed: Typed) -> Typed:
 
 
 def _mod(t: Context, node: exp.Anonymous) -> Typed:
-    left, right = _operands(t, node, 2)
+    left, right = operands_of(t, node, 2)
     return arithmetic("%", left, right, t.casts, node)
 
 
 def _power(t: Context, node: exp.Anonymous) -> Typed:
-    left, right = _operands(t, node, 2)
+    left, right = operands_of(t, node, 2)
     return power(*(t.casts.settle(each, by_name("float8")) if each.kind == UNKNOWN else each for each in (left, right)))
 
 
@@ -333,7 +326,7 @@ def _complement(t: Context, node: exp.BitwiseNot) -> Typed:
 def _to_timestamp(t: Context, node: exp.Anonymous) -> Typed:
     if len(node.expressions) == 2:
         return formats.to_timestamp(t, node)
-    return t.calls.call("to_timestamp", SCALARS, _operands(t, node, 1), node)
+    return t.calls.call("to_timestamp", SCALARS, operands_of(t, node, 1), node)
 
 
 def _exists(t: Context, node: exp.Exists) -> Typed:
@@ -349,7 +342,7 @@ def _scalar_subquery(t: Context, node: exp.Subquery) -> Typed:
 
 
 def _unnest(t: Context, node: exp.Anonymous) -> Typed:
-    array = _operands(t, node, 1)[0]
+    array = operands_of(t, node, 1)[0]
     if not array.kind.is_array:
         raise no_function("unnest", [array.kind], node)
     return Typed(filled("unnest($1)", array.node), array.kind.element, array.loose)
@@ -357,7 +350,7 @@ def _unnest(t: Context, node: exp.Anonymous) -> Typed:
 
 def series(t: Context, node: exp.Anonymous) -> Typed:
     """generate_series as the list of its values."""
-    operands = _operands(t, node, 2, 3)
+    operands = operands_of(t, node, 2, 3)
     if all(each.kind.name in (*INTEGERS, "unknown") for each in operands):
         settled, kind = t.calls.matched(operands, "generate_series")
         if any(isinstance(each.node, exp.Literal) and each.node.name == "0" for each in settled[2:]):

@@ -187,6 +187,10 @@ class Explain:
     options: Mapping[str, str]
     tag: ClassVar[str] = "EXPLAIN"
 
+    @property
+    def form(self) -> str:
+        return self.options.get("format", "text")
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from adapters.errors import NotSupportedError
 from federation.pgwire.dialect.casts import Typed, firm
-from federation.pgwire.dialect.context import Context, Handlers
+from federation.pgwire.dialect.context import Context, Handlers, operands_of
 from federation.pgwire.dialect.errors import no_function, place
 from federation.pgwire.dialect.kinds import (
     FLOAT8,
@@ -21,6 +21,7 @@ from federation.pgwire.dialect.kinds import (
 )
 from federation.pgwire.dialect.problems import InvalidField
 from federation.pgwire.dialect.templates import cast, filled
+from federation.pgwire.encoding.time_zones import find_zone
 
 _FIELDS = {
     **{each: each for each in ("year", "month", "day", "hour", "minute", "quarter", "week", "dow", "doy", "isodow")},
@@ -114,18 +115,19 @@ def _extract(t: Context, node: exp.Extract) -> Typed:
 
 
 def _date_part(t: Context, node: exp.Anonymous) -> Typed:
-    return field(t, _word(t, node), t.expression(node.expressions[1]), node, as_float=True)
+    unit, value = operands_of(t, node, 2)
+    return field(t, _word(unit, node), value, node, as_float=True)
 
 
-def _word(t: Context, node: exp.Anonymous) -> str:
-    found = t.expression(node.expressions[0]).literal if len(node.expressions) in (2, 3) else None
-    if found is None:
+def _word(unit: Typed, node: exp.Anonymous) -> str:
+    if unit.literal is None:
         raise NotSupportedError(f"{node.name} takes a literal unit here", position=place(node))
-    return found
+    return unit.literal
 
 
 def _date_trunc(t: Context, node: exp.Anonymous) -> Typed:
-    unit, value = _word(t, node).lower(), t.expression(node.expressions[1])
+    given, value, *zones = operands_of(t, node, 2, 3)
+    unit = _word(given, node).lower()
     word = next((each for each in _TRUNCATED if unit in (each, f"{each}s")), None)
     if value.kind == UNKNOWN:
         value = t.casts.settle(value, TIMESTAMPTZ)
@@ -133,7 +135,7 @@ def _date_trunc(t: Context, node: exp.Anonymous) -> Typed:
         raise NotSupportedError(f"date_trunc of {value.kind.shown} is not supported", position=place(node))
     if word is None:
         raise InvalidField(f'unit "{unit}" not recognized for type {value.kind.shown}', position=place(node))
-    zone = t.expression(node.expressions[2]).literal if len(node.expressions) == 3 else t.casts.zone
+    zone = _zone(zones[0], node) if zones else t.casts.zone
     made = filled(f"date_trunc('{word}', $1)", _in_zone(value, zone))
     if value.kind == TIMESTAMP:
         return Typed(made, TIMESTAMP)
@@ -160,25 +162,29 @@ def zoned(t: Context, zone: Typed, value: Typed, node: exp.Expr) -> Typed:
         value = t.casts.cast(value, TIMESTAMPTZ)
     if value.kind not in (TIMESTAMP, TIMESTAMPTZ) or zone.kind.name not in ("unknown", "text"):
         raise NotSupportedError(f"AT TIME ZONE of {value.kind.shown} is not supported", position=place(node))
-    if zone.literal is not None and not zone.literal[:1].isalpha():
-        raise NotSupportedError("a zone is a name here, such as Europe/Berlin", position=place(node))
+    if zone.literal is not None:
+        _zone(zone, node)
     kind = TIMESTAMPTZ if value.kind == TIMESTAMP else TIMESTAMP
     return Typed(filled("timezone($1, $2)", zone.node, firm(value)), kind)
 
 
+def _zone(zone: Typed, node: exp.Expr) -> str:
+    """The name of a zone that there is. Raises UnknownTimeZone, and NotSupportedError for what is no name."""
+    if zone.literal is None or not zone.literal[:1].isalpha():
+        raise NotSupportedError("a zone is a name here, such as Europe/Berlin", position=place(node))
+    find_zone(zone.literal)
+    return zone.literal
+
+
 def _timezone(t: Context, node: exp.Anonymous) -> Typed:
-    if len(node.expressions) != 2:
-        raise no_function("timezone", [t.expression(each).kind for each in node.expressions], node)
-    return zoned(t, t.expression(node.expressions[0]), t.expression(node.expressions[1]), node)
+    zone, value = operands_of(t, node, 2)
+    return zoned(t, zone, value, node)
 
 
 def _age(t: Context, node: exp.Anonymous) -> Typed:
-    operands = [t.expression(each) for each in node.expressions]
+    operands = operands_of(t, node, 1, 2)
     if len(operands) == 1:
-        today = t.expression(exp.CurrentDate())
-        operands.insert(0, today)
-    if len(operands) != 2:
-        raise no_function("age", [each.kind for each in operands], node)
+        operands.insert(0, t.expression(exp.CurrentDate()))
     moments = [
         t.casts.settle(each, TIMESTAMP) if each.kind == UNKNOWN else t.casts.cast(each, TIMESTAMP) for each in operands
     ]
@@ -191,9 +197,11 @@ _UNITS = {"years": "to_years", "months": "to_months", "weeks": "to_weeks", "days
 
 def _make_interval(t: Context, node: exp.Anonymous) -> Typed:
     made: exp.Expr | None = None
+    if len(node.expressions) > len(_PARTS):
+        raise no_function("make_interval", [t.expression(each).kind for each in node.expressions], node)
     for place_, item in enumerate(node.expressions):
         named = isinstance(item, (exp.Kwarg, exp.PropertyEQ))
-        name = item.this.name.lower() if named else _PARTS[min(place_, 6)]
+        name = item.this.name.lower() if named else _PARTS[place_]
         value = t.expression(item.expression if named else item)
         if name not in _PARTS or value.kind.name not in ("int2", "int4", "int8", "numeric", "float8"):
             raise no_function("make_interval", [value.kind], node)

@@ -36,6 +36,7 @@ from federation.pgwire.dialect.kinds import BOOL, TEXT, TIMESTAMPTZ, UNKNOWN, Ki
 from federation.pgwire.dialect.limits import limit
 from federation.pgwire.dialect.names import identifier_name, output_name
 from federation.pgwire.dialect.operators import ARITHMETIC, arithmetic
+from federation.pgwire.dialect.problems import DuplicateTable
 from federation.pgwire.dialect.scope import Column, Relation, Scope, called, origin_of, read_from
 from federation.pgwire.dialect.templates import cast
 
@@ -233,6 +234,8 @@ class Translator:
             if not isinstance(cte.this, exp.Query):
                 raise NotSupportedError("only queries stand in WITH", position=place(cte))
             name, names = identifier_name(cte.args["alias"].this), cte.args["alias"].args.get("columns") or []
+            if name.lower() in self._ctes[-1]:
+                raise DuplicateTable(f'WITH query name "{name}" specified more than once', position=place(cte))
             if node.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
                 _, anchor = self.nested(cte.this.this, self.scope)
                 self._ctes[-1][name.lower()] = called(anchor, names)

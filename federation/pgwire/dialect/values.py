@@ -31,7 +31,7 @@ from federation.pgwire.dialect.kinds import (
 from federation.pgwire.dialect.session_values import keyword
 from federation.pgwire.dialect.templates import cast, filled
 
-_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6}))")
+_NO_ESCAPE = re.compile(r"[0-9a-fA-F+'\"\s]")
 
 
 def _literal(t: Context, node: exp.Literal) -> Typed:
@@ -61,9 +61,35 @@ def _scientific(t: Context, text: str) -> Typed:
 
 def _string(_: Context, node: exp.Expr) -> Typed:
     if isinstance(node, exp.UnicodeString):
-        text = _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), node.this)
-        return Typed(exp.Literal.string(text), UNKNOWN)
+        return Typed(exp.Literal.string(_unescaped(node)), UNKNOWN)
     return Typed(exp.Literal.string(node.this), UNKNOWN)
+
+
+def _unescaped(node: exp.UnicodeString) -> str:
+    """What U&'d\\0061t' means, and U&'d!0061t' UESCAPE '!'."""
+    escape = node.args.get("escape")
+    sign = escape.name if escape else "\\"
+    if len(sign) != 1 or _NO_ESCAPE.match(sign):
+        raise SQLSyntaxError("invalid Unicode escape character", position=place(node))
+
+    def character(found: re.Match[str]) -> str:
+        if found[1]:
+            return sign
+        code = found[2] or found[3]
+        if code is None:
+            hint = f"Unicode escapes must be {sign}XXXX or {sign}+XXXXXX"
+            raise SQLSyntaxError("invalid Unicode escape", hint=hint, position=place(node))
+        return chr(int(code, 16))
+
+    quoted = re.escape(sign)
+    try:
+        text = re.sub(rf"{quoted}(?:({quoted})|([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}}))?", character, node.this)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16")  # pairs become one character
+    except (ValueError, OverflowError):
+        text = "\0"
+    if "\0" in text:
+        raise SQLSyntaxError("invalid Unicode escape value", position=place(node))
+    return text
 
 
 def _joined(_: Context, node: exp.Concat) -> Typed:

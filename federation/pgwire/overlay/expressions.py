@@ -101,8 +101,6 @@ class Expressions:
             ),
             exp.Coalesce: _coalesced,
             exp.Nullif: lambda node: with_kind(node, kind_of(node.this)),
-            exp.Min: lambda node: with_kind(node, kind_of(node.this)),
-            exp.Max: lambda node: with_kind(node, kind_of(node.this)),
             exp.CurrentUser: lambda _: macro("current_user"),
             exp.SessionUser: lambda _: macro("session_user"),
             exp.CurrentCatalog: lambda _: macro("current_catalog"),
