@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.pgwire.latency import Latency
 from benchmarks.pgwire.memory import Memory
+from benchmarks.pgwire.replay import NAME as READY
 from benchmarks.pgwire.rows import Transfer
 
 DIRECT = "PostgreSQL"
@@ -40,7 +41,7 @@ class Figures:
         direct = {(each.way, each.clients): each for each in self.transfers if each.target == DIRECT}
         for each in self.transfers:
             beside = direct[each.way, each.clients]
-            aim = f" (aim {AIMS[each.clients]})" if each is not beside else ""
+            aim = f" (aim {AIMS[each.clients]})" if each.target not in (DIRECT, READY) else ""
             yield (
                 each.way,
                 str(each.clients),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from benchmarks.pgwire.client import WAYS
 from benchmarks.pgwire.place import Place, Target
+from benchmarks.pgwire.replay import replaying
 
 CLIENTS = (1, 4)
 
@@ -56,16 +57,17 @@ class Client:
 
 
 def measure(here: Place, repeat: int, ways: Sequence[str]) -> list[Transfer]:
-    """The targets take turns; the first turn is not counted."""
+    """The targets take turns, and a server that has the rows ready; the first turn is not counted."""
     best: dict[tuple[str, int, str], Transfer] = {}
     with ExitStack() as stack:
         clients = [Client() for _ in range(max(CLIENTS))]
         for each in clients:
             stack.callback(each.close)
+        targets = (*here.targets, stack.enter_context(replaying(here.file)))
         for way in ways:
             for count in CLIENTS:
                 for number in range(repeat + 1):
-                    for target in here.targets:
+                    for target in targets:
                         made = _turn(clients[:count], way, target, here.rows)
                         if number:
                             _keep(best, made)

@@ -60,6 +60,14 @@ class Wire:
         if tail != end:
             raise AssertionError(f"an answer ended with {tail!r}")
 
+    def exchange(self, request: bytes) -> bytes:
+        """All that is answered to messages that end with a Query or a Sync."""
+        self._socket.sendall(request)
+        found = bytearray()
+        while found[-len(READY) : -1] != READY[:-1]:
+            found += self._block[: self._receive()]
+        return bytes(found)
+
     def first_row(self, sql: str, tag: str) -> float:
         """Seconds until the first row has come; the others are discarded."""
         started = time.perf_counter()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 
+import psycopg
 import pytest
 
 from benchmarks.pgwire import place
 from benchmarks.pgwire.latency import Latency
 from benchmarks.pgwire.memory import Memory
 from benchmarks.pgwire.place import Target
+from benchmarks.pgwire.replay import replaying
 from benchmarks.pgwire.report import Figures
 from benchmarks.pgwire.rows import Transfer
 from tests.waiting import eventually
@@ -33,6 +35,16 @@ def test_what_a_child_used_is_not_lost_when_it_ends_meanwhile(monkeypatch: pytes
 
         monkeypatch.setattr(place, "_stat", ending)
         assert target.processor_seconds() - before > 10 / place.TICKS / 2
+
+
+def test_a_server_that_has_it_ready_answers_what_was_answered_first(postgres_uri: str) -> None:
+    found = []
+    with replaying(Target("", postgres_uri, "", "", 0)) as ready:
+        for _ in range(2):
+            with psycopg.connect(ready.uri, autocommit=True) as connection:
+                found.append(connection.execute("SELECT n, clock_timestamp() FROM generate_series(1, 3) n").fetchall())
+    assert found[0] == found[1]
+    assert [number for number, _ in found[0]] == [1, 2, 3]
 
 
 def test_a_table_of_what_took_less_than_a_tick() -> None:
