@@ -17,6 +17,7 @@ from federation.pgwire.dialect.operators import average
 from federation.pgwire.dialect.problems import UndefinedWindow, WindowingError, WrongObject
 from federation.pgwire.dialect.templates import filled
 
+_SORTED = {"array_agg", "string_agg"}  # where DISTINCT finds equal values by sorting them, which shows
 NAMES = {*AGGREGATES, "count", "avg", "percentile_cont", "percentile_disc", "mode"}
 
 
@@ -39,6 +40,8 @@ def _count(t: Context, node: exp.Count) -> Typed:
 def aggregate(t: Context, name: str, items: Sequence[exp.Expr], node: exp.Expr) -> Typed:
     """A call of an aggregate, whose operands may have DISTINCT before and ORDER BY behind them."""
     items, distinct, order = _taken_apart(items, node)
+    if distinct and order is None and name in _SORTED:
+        order = exp.Order(expressions=[exp.Ordered(this=items[0].copy())])
     operands = [t.expression(each) for each in items]
     if name == "avg" and len(operands) == 1:
         return _average(t, operands[0], distinct, order, node)

@@ -26,6 +26,7 @@ _NAMES = {
 _PART = re.compile(
     r"\s*(?:([-+]?)(\d+):(\d\d?)(?::(\d\d?(?:\.\d+)?))?|([-+]?)(\d+)-(\d\d?)(?!\d)|([-+]?(?:\d+\.?\d*|\.\d+))\s*([A-Za-z]*))"
 )
+_CLOCK = re.compile(r"\s*[-+]?\d+:")
 _ISO = re.compile(
     r"P(?:(-?[\d.]+)Y)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)W)?(?:(-?[\d.]+)D)?(?:T(?:(-?[\d.]+)H)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)S)?)?"
 )
@@ -105,7 +106,7 @@ def _verbose(body: str) -> tuple[int, int, int] | None:
             value = Decimal(years) * 12 + Decimal(months)
             total = _added(total, -value if sign == "-" else value, "month")
         else:
-            unit = _unit(word)
+            unit = "day" if not word and _CLOCK.match(body, at) else _unit(word)
             if unit is None:
                 return None
             total = _added(total, Decimal(number), unit)

@@ -37,7 +37,7 @@ def relation(t: Translator, node: exp.Expr, scope: Scope) -> exp.Expr:
         if node.args.get("alias"):
             raise NotSupportedError("an alias of a join is not supported", position=place(node))
         return exp.Paren(this=relation(t, node.this, scope))
-    if isinstance(node, exp.Table):
+    if isinstance(node, exp.Table) and not node.args.get("rows_from"):
         made = _function(t, node, scope) if isinstance(node.this, exp.Func) else _table(t, node, scope)
         if node.args.get("joins"):
             made.set("joins", [t.join(each, scope) for each in node.args["joins"]])

@@ -329,6 +329,15 @@ def _to_timestamp(t: Context, node: exp.Anonymous) -> Typed:
     return t.calls.call("to_timestamp", SCALARS, operands_of(t, node, 1), node)
 
 
+def _typeof(t: Context, node: exp.Anonymous) -> Typed:
+    """The type that the operand has here, as text."""
+    return Typed(exp.Literal.string(operands_of(t, node, 1)[0].kind.shown), TEXT)
+
+
+def _grouping(t: Context, node: exp.Anonymous) -> Typed:
+    return Typed(cast(call("grouping", [each.node for each in operands_of(t, node, 1, 31)]), "INTEGER"), INT4)
+
+
 def _exists(t: Context, node: exp.Exists) -> Typed:
     query, _ = t.subquery(node.this)
     return Typed(exp.Exists(this=query), BOOL)
@@ -390,6 +399,7 @@ _FUNCTIONS: dict[str, Callable[[Context, exp.Anonymous], Typed]] = {
     **{"format": _format, "substr": _substr, "round": _to_scale("round"), "trunc": _to_scale("trunc"), "div": _div},
     **{"mod": _mod, "power": _power, "pow": _power, "to_char": formats.to_char, "to_date": formats.to_date},
     **{"to_timestamp": _to_timestamp, "to_number": formats.to_number, "unnest": _unnest, "generate_series": _series},
+    **{"pg_typeof": _typeof, "grouping": _grouping},
     **json_operators.FUNCTIONS,
     **{each: _sized(each) for each in ("current_timestamp", "current_time", "localtime", "localtimestamp")},
 }

@@ -25,7 +25,10 @@ from federation.pgwire.overlay.visibility import Visibility, visibility
 from federation.pgwire.types import PgType, pg_type
 
 MOST_PATHS = 100
-_FUNCTIONS = MACROS | {"pg_get_keywords"}  # those that say that a query is about the catalog
+# Those that say that a query is about the catalog; the others are functions of any text, array or time, too.
+_FUNCTIONS = (MACROS | {"pg_get_keywords"}) - {
+    *("age", "array_lower", "array_upper", "quote_ident", "quote_literal", "quote_nullable"),
+}
 _SESSION = (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog, exp.CurrentSchema, exp.ObjectIdentifier)
 
 
