@@ -253,6 +253,14 @@ class Duck:
         """What `run` gives for a column of that DuckDB type."""
         return plain_type(type_) or self._asked_type(type_)
 
+    def types(self, types: Sequence[pa.DataType]) -> list[str]:
+        """How DuckDB types columns of a reader, each by its name."""
+        cursor = self._connection.cursor()
+        schema = pa.schema([pa.field(f"c{i}", each) for i, each in enumerate(types)])
+        with translate_errors():
+            cursor.register("empty", pa.RecordBatchReader.from_batches(schema, []))
+            return list(map(str, _bind(cursor, "SELECT * FROM empty").types))
+
     def create_table(self, name: str, schema: pa.Schema) -> None:
         """An empty table that every cursor sees, its columns typed as DuckDB types a reader of that schema."""
         cursor = self._connection.cursor()

@@ -16,7 +16,16 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from adapters.base import Adapter, SupportsManyTables, Table, TableName
-from adapters.errors import Error, MissingDriver, OperationalError, SchemaNotFound, SourceUnavailable, TableNotFound
+from adapters.errors import (
+    Error,
+    MissingDriver,
+    OperationalError,
+    SchemaNotFound,
+    SourceAuthError,
+    SourceError,
+    SourceUnavailable,
+    TableNotFound,
+)
 from catalog.access import Access
 from catalog.constraints import check_columns
 from catalog.listing import Listing, Listings, again, ambiguous
@@ -101,6 +110,13 @@ class Catalog:
             raise SchemaNotFound(f'there is no source "{name}"', hint=hint or f"known: {known}")
         return source
 
+    def note(self, source: Source, table: TableName) -> TableNote | None:
+        """What the catalog file says of a table."""
+        note = self._note_by_folded.get((source.name, table.schema.casefold(), table.name.casefold()))
+        if note is None and table.schema == source.adapter.default_schema:
+            note = self._note_by_folded.get((source.name, None, table.name.casefold()))
+        return note
+
     def tables(self, source: str) -> list[TableName]:
         """The tables of a source, as it listed them at most `metadata_ttl` seconds ago."""
         return list(self._listings.get(self.source(source)).tables)
@@ -122,11 +138,12 @@ class Catalog:
             return
         for name in names:
             try:
-                yield name, self._try(known, name)
-            except OperationalError:
-                raise
-            except Error:
-                yield name, None
+                described = self._try(known, name)
+            except Error as exc:
+                if not _is_of_one_table(exc):
+                    raise
+                described = None
+            yield name, described
 
     def forget(self, source: str, table: TableName) -> None:
         """Ask the source again at the next use of that table: it is not what it was."""
@@ -285,10 +302,7 @@ class Catalog:
         return self._noted(source, table)
 
     def _noted(self, source: Source, table: Table) -> CatalogTable:
-        name = table.name
-        note = self._note_by_folded.get((source.name, name.schema.casefold(), name.name.casefold()))
-        if note is None and name.schema == source.adapter.default_schema:
-            note = self._note_by_folded.get((source.name, None, name.name.casefold()))
+        note = self.note(source, table.name)
         if note is None:
             return CatalogTable(source, table, cache=source.cache)
         check_columns(note.constraint, table, source.name)
@@ -296,6 +310,13 @@ class Catalog:
             check_refresh(note.refresh, table, source.name)
         commented = replace(table, comment=note.comment or table.comment)
         return CatalogTable(source, commented, note.owner, note.constraint, note.cache or source.cache)
+
+
+def _is_of_one_table(exc: Error) -> bool:
+    """Whether the source may describe others all the same."""
+    if isinstance(exc, SourceError):
+        return not isinstance(exc, (SourceUnavailable, SourceAuthError))
+    return not isinstance(exc, OperationalError)
 
 
 def _folded(parts: Iterable[str]) -> tuple[str, ...]:

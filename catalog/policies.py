@@ -58,7 +58,7 @@ class Rights:
 
     def __init__(self, catalog: Catalog, caller: Caller | None) -> None:
         self._catalog = catalog
-        self._caller = caller
+        self.caller = caller
         self._checked: set[str] = set()
         self.restricted = caller is not None and bool(catalog.access.roles)
         names: Iterable[str] = ()
@@ -77,9 +77,9 @@ class Rights:
     @property
     def whose(self) -> Hashable:
         """Equal for callers to whom the same statement means the same; None for those who may see all."""
-        if not self.restricted or self._caller is None:
+        if not self.restricted or self.caller is None:
             return None
-        return tuple(role.name for role in self._roles), self._caller.name, frozenset(self._attributes.items())
+        return tuple(role.name for role in self._roles), self.caller.name, frozenset(self._attributes.items())
 
     @property
     def withholds(self) -> bool:
@@ -105,6 +105,22 @@ class Rights:
 
     def administers(self) -> bool:
         return not self.restricted or any(role.administers for role in self._roles)
+
+    def tables(self, source: str) -> list[TableName]:
+        """Those of a source that may be read, as it has listed them; it is not asked where there can be none. Raises
+        its error, and SchemaNotFound."""
+        found = self._catalog.source(source)
+        if not self.sees_source(found.name):
+            return []
+        return [each for each in self._catalog.tables(source) if self.reads_table(found, each)]
+
+    def views(self) -> list[View]:
+        """Those that may be read."""
+        return [view for view in self._catalog.views.values() if self.reads_view(view)]
+
+    def sees_queries_of(self, identity: str | None) -> bool:
+        """Whether what somebody asks may be seen, and ended, by the caller: their own, or everybody's."""
+        return self.administers() or (self.caller is not None and self.caller.identity == identity)
 
     def check_table(self, found: CatalogTable) -> None:
         """Raises InsufficientPrivilege."""
@@ -136,7 +152,7 @@ class Rights:
             raise self.denied("what the system does", "system.*")
 
     def denied(self, kind: str, name: str) -> InsufficientPrivilege:
-        who = self._caller.name or self._caller.identity if self._caller is not None else ""
+        who = self.caller.name or self.caller.identity if self.caller is not None else ""
         roles = ", ".join(role.name for role in self._roles)
         why = f"none of the roles of {who} grants it: {roles}" if roles else f"{who} has no role"
         return InsufficientPrivilege(f"permission denied for {kind} {name}", hint=why)
@@ -191,7 +207,7 @@ class Rights:
         return exp.or_(*parts, copy=False) if parts else None
 
     def _filled(self, policy: Policy, alias: str) -> exp.Expr:
-        name = self._caller.name if self._caller is not None else None
+        name = self.caller.name if self.caller is not None else None
         return exp.paren(filled_in(policy.expression, name, self._attributes.get, alias), copy=False)
 
     def _check_policies(self, source: Source) -> None:

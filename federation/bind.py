@@ -31,6 +31,7 @@ from federation.local import LocalSchema
 from federation.native import FUNCTION, is_call, is_native, native_source, native_table
 from federation.parse import parse
 from federation.restrict import drop_fences, restricted
+from federation.system import asked_by
 
 MAX_VIEW_DEPTH = 32
 RESERVED = re.compile(r"[fst]\d+_*", re.IGNORECASE)  # tables, fragments and stages of a plan
@@ -134,7 +135,7 @@ class Binder:
         except Error as exc:
             _place(exc, rights, None if views else position_of(parts[0]))
             raise
-        return found
+        return found if isinstance(found, View) else asked_by(found, rights.caller)
 
     def _bind_native(self, bound: Bound, table: exp.Table, views: tuple[tuple[str, str], ...]) -> None:
         """DuckDB knows a native query by its columns and its place among those of the statement, not by its text: it

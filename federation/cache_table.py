@@ -22,9 +22,8 @@ from catalog.catalog import Catalog
 from catalog.model import CachePolicy
 from federation.caching import FragmentCache
 from federation.pins import Pinned
-from federation.system import SystemTable
+from federation.system import TIME, Asked, SystemTable
 
-TIME = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(
     {
         "source": pa.string(),
@@ -59,10 +58,9 @@ class CacheTable:
         self._policies = catalog.table_policies()
         self._by_source = {source.name: source.cache for source in catalog.sources.values()}
 
-    def rows(self) -> pa.Table:
+    def rows(self, _: Asked) -> list[dict[str, Any]]:
         """What is there now, the largest first."""
-        found = sorted(self._rows(), key=lambda row: -(row["bytes"] or 0))
-        return pa.Table.from_pylist(found, SCHEMA)
+        return sorted(self._rows(), key=lambda row: -(row["bytes"] or 0))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         cache = self._cache

@@ -50,7 +50,7 @@ def overview(catalog: Catalog, caller: Caller | None = None) -> Document:
         for source in catalog.sources.values()
         if rights.sees_source(source.name)
     ]
-    schemas = sorted({view.schema for view in catalog.views.values() if rights.reads_view(view)})
+    schemas = sorted({view.schema for view in rights.views()})
     shown = {*(source["name"] for source in sources), *schemas} if rights.restricted else None
     path = [list(entry) for entry in catalog.settings.search_path if shown is None or entry[0] in shown]
     return {"sources": sources, "view_schemas": schemas, "search_path": path}
@@ -64,19 +64,15 @@ def tables(
     found: list[dict[str, Any]] = []
     failures: list[tuple[str, Error]] = []
     for name in catalog.sources if source is None else (source,):
-        if not rights.sees_source(name):
-            continue
         try:
-            of = catalog.source(name)
-            names = [each for each in catalog.tables(name) if rights.reads_table(of, each)]
+            names = rights.tables(name)
         except Error as exc:
             catalog.redactor.scrub_error(exc)
             failures.append((name, exc))
             continue
         found += [{"source": name, "schema": t.schema, "name": t.name, "kind": "table"} for t in names]
     if source is None:
-        views = [view for view in catalog.views.values() if rights.reads_view(view)]
-        found += [{"source": None, "schema": view.schema, "name": view.name, "kind": "view"} for view in views]
+        found += [{"source": None, "schema": v.schema, "name": v.name, "kind": "view"} for v in rights.views()]
     return [each for each in found if schema in (None, each["schema"])], failures
 
 

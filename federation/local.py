@@ -28,14 +28,11 @@ class LocalSchema:
         self._read_here: dict[Adapter, SupportsLocalScan | None] = {}  # for isinstance takes long to find out
         self.describe = lru_cache(1024)(duck.describe)
         self._evaluate = lru_cache(1024)(self._evaluated)
+        self._type = lru_cache(256)(lambda type_: duck.types([type_])[0])
 
     def identify(self, table: CatalogTable) -> str:
         """The table's identifier in DuckDB; it is made at the first call."""
-        adapter = table.source.adapter
-        if adapter not in self._read_here:
-            self._read_here[adapter] = adapter if isinstance(adapter, SupportsLocalScan) else None
-        local = self._read_here[adapter]
-        sql = local.local_sql(table.table.name) if local is not None else None
+        sql = self._local_sql(table)
         key = (table.source.name, table.table.name, table.table.columns, sql)
         with self._lock:
             identifier = self._identifiers.get(key)
@@ -44,6 +41,19 @@ class LocalSchema:
                 self._create(identifier, table, sql)
                 self._identifiers[key] = identifier
         return identifier
+
+    def _local_sql(self, table: CatalogTable) -> str | None:
+        adapter = table.source.adapter
+        if adapter not in self._read_here:
+            self._read_here[adapter] = adapter if isinstance(adapter, SupportsLocalScan) else None
+        local = self._read_here[adapter]
+        return local.local_sql(table.table.name) if local is not None else None
+
+    def types(self, table: CatalogTable) -> Sequence[str]:
+        """The DuckDB types of the columns. It makes no table known that DuckDB does not read."""
+        if self._local_sql(table) is not None:
+            return list(self.columns(self.identify(table)).values())
+        return [self._type(column.type) for column in table.table.columns]
 
     def reads(self, identifier: str) -> bool:
         """Whether DuckDB reads the table of that identifier by itself."""

@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
 def policies_table(catalog: Catalog) -> SystemTable:
     """`users` are those of the catalog file that have the role; an OpenID provider has others."""
     rows = [row for role in catalog.access.roles.values() for row in _rows(catalog, role)]
-    return SystemTable(SCHEMA, lambda: pa.Table.from_pylist(rows, SCHEMA))
+    return SystemTable(SCHEMA, lambda _: rows)
 
 
 def _rows(catalog: Catalog, role: Role) -> Iterator[dict[str, object]]:

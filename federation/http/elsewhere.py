@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL's protocol that another process of the server has: what is asked of that."""
+"""Queries, and sessions of PostgreSQL's protocol, that another process of the server has: what is asked of that."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pydantic import BaseModel, TypeAdapter
 
 from adapters.errors import OperationalError
 from catalog.policies import Caller
+from federation.http.models import QueryInfo
 from federation.http.siblings import Answers, Siblings, named
 from federation.pgwire.backends import Backend, Ending, Outcome
 
 PREFIX = "/internal"
-CANCEL, BACKENDS, END = "/cancel", "/backends", "/end"
-_BACKENDS, _OUTCOME = TypeAdapter(list[Backend]), TypeAdapter(Outcome)
+CANCEL, BACKENDS, END, QUERIES = "/cancel", "/backends", "/end", "/queries"
+_BACKENDS, _OUTCOME, _QUERIES = TypeAdapter(list[Backend]), TypeAdapter(Outcome), TypeAdapter(list[QueryInfo])
 
 
 class SessionKey(BaseModel):
@@ -40,6 +41,11 @@ class Elsewhere:
     def backends(self) -> list[Backend]:
         answers = _complete(self._siblings.tell(PREFIX + BACKENDS, b""))
         return [backend for body in answers for backend in _BACKENDS.validate_json(body)]
+
+    def queries(self) -> list[QueryInfo]:
+        """Everybody's. Raises OperationalError where one does not answer."""
+        answers = _complete(self._siblings.tell(PREFIX + QUERIES, b""))
+        return [query for body in answers for query in _QUERIES.validate_json(body)]
 
     def end(self, process: int, caller: Caller, pid: int, how: Ending) -> Outcome:
         (answer,) = _complete(

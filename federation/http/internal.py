@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from federation.http.elsewhere import BACKENDS, CANCEL, END, PREFIX, SessionKey, ToEnd
+from federation.http.elsewhere import BACKENDS, CANCEL, END, PREFIX, QUERIES, SessionKey, ToEnd
+from federation.http.models import QueryInfo
 from federation.http.server import Server, caller_of, server_of
 from federation.http.siblings import siblings_alone
 from federation.invalidation import Target
@@ -37,6 +38,12 @@ async def cancel(key: SessionKey, server: Annotated[Server, Depends(server_of)])
 async def backends(server: Annotated[Server, Depends(server_of)]) -> list[Backend]:
     """All sessions; what of them may be seen, the sibling knows."""
     return server.backends.here()
+
+
+@router.post(QUERIES)
+async def queries(server: Annotated[Server, Depends(server_of)]) -> list[QueryInfo]:
+    """All queries; what of them may be seen, the sibling knows."""
+    return server.queries.here()
 
 
 @router.post(END)

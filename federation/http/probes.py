@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from adapters.errors import Error
-from catalog.model import Source
-from catalog.shared import at_once
 from federation.http.engines import Engines
 from federation.http.workers import Workers
+from federation.probes import Probe, probe
 
 PROBE_TTL = 15.0
-PROBE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """`sqlstate` is None when the source answered."""
-
-    seconds: float
-    sqlstate: str | None
 
 
 class Probes:
@@ -49,21 +37,4 @@ class Probes:
 
     def _probe(self) -> Mapping[str, Probe]:
         with self._engines.lease() as engine:
-            tasks = {name: _task(source) for name, source in engine.catalog.sources.items()}
-            answers = at_once(tasks, PROBE_SECONDS)
-        return {name: _probed(answer) for name, answer in answers.items()}
-
-
-def _task(source: Source) -> Callable[[], float]:
-    def ask() -> float:
-        started = time.monotonic()
-        list(source.adapter.list_tables())
-        return time.monotonic() - started
-
-    return ask
-
-
-def _probed(answer: float | Exception) -> Probe:
-    if isinstance(answer, Exception):
-        return Probe(PROBE_SECONDS, answer.sqlstate if isinstance(answer, Error) else "08006")
-    return Probe(answer, None)
+            return probe(engine.catalog.sources.values())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from federation.http.errors import ShuttingDown, TooManyQueries
+from federation.http.models import QueryInfo
 from federation.http.problems import HttpProblem
 from federation.http.run import Run
 
@@ -77,6 +78,10 @@ class Queries:
     def all(self) -> list[Run]:
         """Those that run, then those that have ended, the newest first."""
         return [*reversed(list(self._runs.values())), *reversed(list(self._ended.values()))]
+
+    def here(self) -> list[QueryInfo]:
+        """What is shown of `all`."""
+        return [QueryInfo.model_validate(run.info()) for run in self.all()]
 
     def running(self) -> list[Run]:
         return list(self._runs.values())

@@ -39,8 +39,7 @@ def _shown(request: Request, server: Server, query_id: str) -> Run | None:
 
 
 def _is_shown(run: Run, request: Request) -> bool:
-    rights = rights_of(request)
-    return rights.administers() or run.user == caller_of(request).identity
+    return rights_of(request).sees_queries_of(run.user)
 
 
 async def cancel(request: Request, server: Server, query_id: str, reason: str) -> None:

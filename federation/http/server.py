@@ -63,7 +63,9 @@ class Server:
         self.queries = Queries(self.config.max_queries, self.metrics.observe)
         self.answers = Answers(self.engines, self.workers, self.queries)
         self.statements = StatementRuns(self.config, self.engines, self.workers, self.queries, self.state, self.place)
-        self.backends = Backends(self.engines, self.place, Elsewhere(self.siblings))
+        elsewhere = Elsewhere(self.siblings)
+        self.engines.queries = lambda: [*self.queries.here(), *elsewhere.queries()]
+        self.backends = Backends(self.engines, self.place, elsewhere)
         self.authenticator = Authenticator(
             self.engines, Tokens(self.state), self.workers, open_to_all=not self.config.reachable
         )

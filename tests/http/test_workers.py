@@ -119,6 +119,9 @@ def test_a_query_of_another_worker(clients: list[httpx.Client]) -> None:
     listed = other.get("/v1/queries", params={"state": "running"}).json()
     assert [each["query_id"] for each in listed["queries"]] == ["of-worker-0"]
     assert listed["silent_workers"] == []
+    for client in clients:
+        sql = "SELECT state, caller FROM system.queries WHERE query_id = 'of-worker-0'"
+        assert client.post("/v1/query", json={"sql": sql}).json()["rows"] == [["running", "anonymous"]]
     events = []
     with other.stream("GET", "/v1/queries/of-worker-0/events") as stream:
         for line in stream.iter_lines():
@@ -325,6 +328,8 @@ def test_a_worker_that_is_killed_and_the_parent(tmp_path: Path) -> None:
             os.kill(after[-1], signal.SIGSTOP)  # the new one, which is number 0
             assert other.get("/v1/queries").json()["silent_workers"] == [0]
             assert other.get("/v1/queries/of-nobody").status_code == 503
+            shown = other.post("/v1/query", json={"sql": "SELECT * FROM system.queries"}).json()
+            assert shown["detail"] == "the server's workers 0 did not answer"
             assert other.post("/v1/query", json={"sql": "SELECT 1"}).status_code == 200
             server.process.kill()
             server.process.wait()

@@ -32,16 +32,17 @@ def face(pg_folder: Path) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def world(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Its PostgreSQL sorts as the overlay does: by bytes."""
-    postgres_server.run("CREATE DATABASE overlay TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    for name in ("overlay", "overlay_source"):
+        postgres_server.run(f"CREATE DATABASE {name} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     uri = postgres_server.uri.rsplit("/", 1)[0] + "/overlay"
-    yield from worlds(uri, tmp_path_factory.mktemp("overlay"))
+    yield from worlds(uri, f"{uri}_source", tmp_path_factory.mktemp("overlay"))
 
 
 @pytest.fixture(scope="session")
 def catalog_face(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server over the tables of the world's PostgreSQL."""
     folder = tmp_path_factory.mktemp("face")
-    write_catalog(folder / "federation.toml", world.uri)
+    write_catalog(folder / "federation.toml", world.source)
     with start_face(folder) as running:
         yield running
 

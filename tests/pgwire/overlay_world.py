@@ -12,7 +12,9 @@ from typing import Any
 
 import psycopg
 
+from catalog.policies import Rights
 from federation.engine import Engine
+from federation.http.query_tables import query_tables
 from federation.pgwire.dialect.read import statements
 from federation.pgwire.dialect.statements import Query
 from federation.pgwire.overlay import Overlay, SessionInfo
@@ -42,11 +44,23 @@ RESET track_counts;
 """
 
 
+TYPES = {
+    "VARCHAR": "text",
+    "VARCHAR[]": "text[]",
+    "BIGINT": "bigint",
+    "DOUBLE": "double precision",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """`database` names the same objects as `overlay`: the source is called as the schema that it reads."""
+    """`database`, at `uri`, names the same objects as `overlay`: the source, at `source`, is called as the schema that
+    it reads, and there is a schema for the tables of the system as well."""
 
     uri: str
+    source: str
     database: psycopg.Connection
     overlay: Overlay
     who: SessionInfo
@@ -96,15 +110,22 @@ def write_catalog(file: Path, uri: str) -> None:
     file.write_text(f'[sources.shop]\nadapter = "postgres"\nuri = "{uri}"\nschema = "shop"\n')
 
 
-def worlds(uri: str, folder: Path) -> Iterator[World]:
-    """The world over an empty database."""
+def worlds(uri: str, source: str, folder: Path) -> Iterator[World]:
+    """The world over two empty databases."""
     file = folder / "catalog.toml"
-    write_catalog(file, uri)
+    write_catalog(file, source)
+    with psycopg.connect(source, autocommit=True) as sources:
+        sources.execute(TABLES)
     with psycopg.connect(uri, autocommit=True) as database:
         database.execute(TABLES)
         database.execute("SET search_path = shop")
         user, name = database.info.user, database.info.dbname
-        with Engine.open(file) as engine:
+        with Engine.open(file, more=query_tables(lambda _: Rights(engine.catalog, None), list)) as engine:
+            database.execute("CREATE SCHEMA system")
+            for table in engine.catalog.tables("system"):
+                _, columns = engine.describe(f"SELECT * FROM system.{table.name}")
+                fields = ", ".join(f'"{column}" {TYPES[type_]}' for column, type_ in columns)
+                database.execute(f"CREATE TABLE system.{table.name} ({fields})")
             overlay = Overlay(engine)
-            yield World(uri, database, overlay, SessionInfo(user, name, ("shop",)))
+            yield World(uri, source, database, overlay, SessionInfo(user, name, ("shop",)))
             overlay.close()

@@ -181,6 +181,26 @@ def test_lists_of_queries(faces: Faces) -> None:
         assert deleted == (204 if status == 200 else 404)
 
 
+def test_the_tables_of_the_system(faces: Faces) -> None:
+    assert faces.rows("us", "SELECT 4711")
+    for name in ("sources", "tables", "columns", "queries", "fragments", "cache", "policies"):
+        for who in ("eu", "all", "none"):
+            answer = faces.post(who, "/v1/query", {"sql": f"SELECT * FROM system.{name}"})
+            assert (answer.status_code, answer.json()["sqlstate"]) == (403, "42501")
+        with faces.connect("all") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"SELECT * FROM system.{name}")
+    sql = "SELECT caller FROM system.queries WHERE sql = 'SELECT 4711'"
+    assert faces.rows("root", sql) == faces.rows("token root", sql) == ["user:us"]
+    listed = f"{LISTED['pg_class']} AND nspname = 'system'"
+    with faces.connect("root") as connection:
+        assert connection.execute(sql).fetchall() == [("user:us",)]
+        assert {"system.queries", "system.columns", "system.cache"} <= {row[0] for row in connection.execute(listed)}
+        names = connection.execute("SELECT full_name FROM system.tables WHERE source = 'pg'").fetchall()
+        assert ("pg.hidden.secrets",) in names
+    with faces.connect("all") as connection:
+        assert connection.execute(listed).fetchall() == []
+
+
 def test_administration(faces: Faces) -> None:
     for who, status in (("eu", 403), ("all", 403), ("none", 403), ("root", 200), ("token root", 200)):
         assert faces.post(who, "/v1/catalog/reload", {}).status_code == status

@@ -8,6 +8,7 @@ from adapters.base import TableName
 from catalog.catalog import Catalog
 from catalog.policies import Rights
 from federation.pgwire.overlay.snapshot import Relation, Snapshot
+from federation.system import SYSTEM
 
 
 def granted(snapshot: Snapshot, catalog: Catalog, rights: Rights) -> Snapshot:
@@ -36,7 +37,7 @@ def _among_granted(relation: Relation, catalog: Catalog, rights: Rights) -> Rela
 def _reads(schema: str, name: str, catalog: Catalog, rights: Rights) -> bool:
     """Of a relation by its PostgreSQL schema."""
     source, _, of_source = schema.partition(".")
-    found = catalog.sources.get(source)
-    if found is None:
+    if source not in catalog.sources and source != SYSTEM:
         return rights.reads_view(catalog.views[schema, name])
+    found = catalog.source(source)
     return rights.reads_table(found, TableName(of_source or found.adapter.default_schema, name))

@@ -87,17 +87,14 @@ class Overlay:
         return shape.schema, shape.types
 
     def number(self, table: exp.Table) -> int:
-        """The oid of the table or view of the catalog that a reference means, 0 for one that the overlay does not
-        show. Raises the catalog's errors."""
+        """The oid of the table or view of the catalog that a reference means. Raises the catalog's errors."""
         catalog = self._engine.catalog
         parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
         found = catalog.resolve([part.name for part in parts], [bool(part.quoted) for part in parts])
         if isinstance(found, View):
             return self._oids.of("relation", found.schema, found.name)
-        source, name = found.source.name, found.table.name
-        if source not in catalog.sources:
-            return 0
-        return self._oids.of("relation", schema_name(catalog, source, name.schema), name.name)
+        name = found.table.name
+        return self._oids.of("relation", schema_name(catalog, found.source.name, name.schema), name.name)
 
     def close(self) -> None:
         self._store.close()
@@ -136,11 +133,9 @@ class Overlay:
         new = {each.type for relation in snapshot.relations for each in relation.attributes} - self._types.keys()
         if not new:
             return
-        fields = [pa.field(f"c{i}", type_) for i, type_ in enumerate(new)]
-        self._store.duck.create_table("typed", pa.schema(fields))
-        for field, (_, name) in zip(fields, self._store.duck.describe("SELECT * FROM typed"), strict=True):
-            self._types[field.type] = pg_type(field, name)
-        self._store.duck.drop_table("typed")
+        types = list(new)
+        for type_, name in zip(types, self._store.duck.types(types), strict=True):
+            self._types[type_] = pg_type(pa.field("", type_), name)
 
     def _visibility(self, snapshot: Snapshot, path: tuple[str, ...]) -> Visibility:
         key = (snapshot.generation, path)

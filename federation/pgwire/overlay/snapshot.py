@@ -19,6 +19,7 @@ from adapters.errors import Error
 from catalog.catalog import Catalog
 from catalog.model import CatalogTable, View
 from federation.engine import Engine
+from federation.system import SYSTEM
 
 FIRST_SECONDS = 30.0  # for a source that has not answered yet
 DESCRIBING_SECONDS = 120.0  # for one that has listed its tables, and still describes them
@@ -82,7 +83,7 @@ class Snapshots:
 
     def __post_init__(self) -> None:
         catalog = self.engine.catalog
-        for name in catalog.sources:
+        for name in (*catalog.sources, SYSTEM):
             self._parts[f"source {name}"] = _Part(lambda listed, name=name: _tables(catalog, name, listed))  # type: ignore[misc]
         self._parts["views"] = _Part(lambda _: tuple(_view(self.engine, view) for view in catalog.views.values()))
         with self._changed:
@@ -139,7 +140,7 @@ class Snapshots:
 
 def schema_name(catalog: Catalog, source: str, schema: str) -> str:
     """The PostgreSQL schema of a source's schema."""
-    return source if schema == catalog.sources[source].adapter.default_schema else f"{source}.{schema}"
+    return source if schema == catalog.source(source).adapter.default_schema else f"{source}.{schema}"
 
 
 def _tables(catalog: Catalog, source: str, listed: Callable[[], None]) -> tuple[Relation, ...]:

@@ -34,7 +34,8 @@ public class Checks {
         "ARRAY[DATE '2024-01-31']", "ARRAY[]::int[]", "'pg_class'::regclass::oid",
     };
 
-    static final Set<String> ROW_TYPES = Set.of("_customers", "_orders", "_Odd Name");  // tables have none here
+    static final Set<String> ROW_TYPES = Set.of("_customers", "_orders", "_Odd Name", "_cache", "_columns", "_fragments",
+        "_policies", "_queries", "_sources", "_tables");  // tables have none here
 
     static final Map<String, Check> METADATA = new LinkedHashMap<>();  // over one connection
     static final Map<String, Check> CHECKS = new LinkedHashMap<>();  // each over its own, with the options behind `?`
