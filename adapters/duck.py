@@ -259,7 +259,7 @@ class Duck:
         schema = pa.schema([pa.field(f"c{i}", each) for i, each in enumerate(types)])
         with translate_errors():
             cursor.register("empty", pa.RecordBatchReader.from_batches(schema, []))
-            return list(map(str, _bind(cursor, "SELECT * FROM empty").types))
+        return [type_ for _, type_ in self.describe("SELECT * FROM empty", cursor)]
 
     def create_table(self, name: str, schema: pa.Schema) -> None:
         """An empty table that every cursor sees, its columns typed as DuckDB types a reader of that schema."""
