@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from weakref import WeakSet
 
@@ -50,6 +49,7 @@ from federation.planner.plan import local_plan, make_plan
 from federation.planner.statement_shape import Shape, shape_of
 from federation.policies_table import policies_table
 from federation.positions import placed
+from federation.query_tables import Queries, no_queries, query_tables
 from federation.relations_table import RelationTables
 from federation.restrict import check_policy
 from federation.result import Planned, Result
@@ -57,7 +57,7 @@ from federation.slots import DEFAULT_SIZE, Slots
 from federation.snapshots import Places, Snapshots
 from federation.sources_table import sources_table
 from federation.staleness import ANY, Demand, read_demand
-from federation.system import SYSTEM, SystemTable, system_source
+from federation.system import SYSTEM, system_source
 from federation.verify import SECONDS, Statement, Verifier
 
 
@@ -67,8 +67,8 @@ class Engine:
     Where a method takes a `caller`, the roles of the catalog restrict what it reads and changes; None is the operator,
     who may do everything. Raises InsufficientPrivilege."""
 
-    def __init__(self, catalog: Catalog, more: Mapping[str, SystemTable] = MappingProxyType({})) -> None:
-        """`more` are tables of `system` that others know the rows of."""
+    def __init__(self, catalog: Catalog, queries: Queries = no_queries) -> None:
+        """`queries` gives those that the server has."""
         self.catalog = catalog
         settings = catalog.settings
         self._duck = Duck(
@@ -97,8 +97,9 @@ class Engine:
             "columns": relations.columns,
             "cache": CacheTable(catalog, self.cache, self.pins).table,
             "policies": policies_table(catalog),
+            **query_tables(catalog, queries),
         }
-        catalog.add_system(system_source({**tables, **more}))
+        catalog.add_system(system_source(tables))
         self._costs = Costs(learned, self.cache.cost) if self.cache is not None else Costs(learned)
         self._known_plans = KnownPlans()
         self.verifier = Verifier(self._duck, settings.verify_sample, catalog.redactor.scrub)
@@ -106,11 +107,9 @@ class Engine:
         self._known_statements = KnownStatements(self._binder.holds)
 
     @classmethod
-    def open(
-        cls, path: str | Path, processes: int = 1, more: Mapping[str, SystemTable] = MappingProxyType({})
-    ) -> Engine:
+    def open(cls, path: str | Path, processes: int = 1, queries: Queries = no_queries) -> Engine:
         """The engine of a catalog file or folder, one of so many that keep its limits together. Raises CatalogError."""
-        return cls(load_catalog(Path(path), processes), more)
+        return cls(load_catalog(Path(path), processes), queries)
 
     def query(
         self,

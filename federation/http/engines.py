@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from catalog.policies import Caller, Rights
 from federation.engine import Engine
-from federation.http.models import QueryInfo
-from federation.http.query_tables import query_tables
 from federation.invalidation import Target
+from federation.query_tables import Queries
 from federation.warming import Warmer
 
 
@@ -42,7 +40,7 @@ class Engines:
         self._reloading = threading.Lock()
         self._at_invalidation: list[Callable[[Target], None]] = []
         self.relay: Callable[[Target], None] = lambda _: None
-        self.queries: Callable[[], Iterable[QueryInfo]] = list  # of all processes
+        self.queries: Queries = list  # of all processes
         self._current = _Leased(self._opened())
         self._current.warmer.start()
         self.loaded_at = time.time()
@@ -99,12 +97,9 @@ class Engines:
         self.announce(target)
         self.relay(target)
 
-    def _rights(self, caller: Caller | None) -> Rights:
-        return Rights(self.current.catalog, caller)
-
     def _opened(self) -> Engine:
         """The first caller should not wait for what is loaded with the first query."""
-        engine = Engine.open(self.path, self._processes, query_tables(self._rights, lambda: self.queries()))
+        engine = Engine.open(self.path, self._processes, lambda: self.queries())
         engine.at_invalidation(self._invalidated)
         engine.query("SELECT 1").read_all()
         return engine

@@ -13,6 +13,8 @@ import pytest
 from adapters.errors import Error, InsufficientPrivilege, SourceUnavailable
 from catalog.policies import Caller, user_caller
 from federation.engine import Engine
+from federation.http.models import QueryInfo
+from federation.http.run import Run
 from federation.listing import table, tables
 from tests.policies.world import ask as ask_in_any_order
 from tests.policies.world import column
@@ -40,13 +42,16 @@ sql = "SELECT full_name FROM system.tables WHERE source <> 'gone'"
 [views."ops.fields"]
 sql = "SELECT full_name, column_name FROM system.columns WHERE source <> 'gone' AND schema <> 'ops'"
 
+[views."asked.queries"]
+sql = "SELECT sql FROM system.queries WHERE state = 'queued'"
+
 [tables."lite.p"]
 owner = "sales-ops"
 
 [roles.auditor]
 grants = ["system.*", "lite.p"]
 [roles.clerk]
-grants = ["ops.names", "mem.*"]
+grants = ["ops.names", "mem.*", "asked.*"]
 [roles.administrator]
 grants = ["*", "system.*"]
 [roles.reader]
@@ -66,15 +71,18 @@ def small(tmp_path: Path, change: Callable[[str], None]) -> Iterator[Engine]:
     """`change` changes `lite`; `gone` cannot be reached."""
     change("CREATE TABLE other (x INTEGER, y TEXT NOT NULL, PRIMARY KEY (y, x)) STRICT")
     (tmp_path / "federation.toml").write_text(SMALL)
-    with Engine.open(tmp_path / "federation.toml") as opened:
+    runs = [Run(f"by {who}", who, lambda *_: pytest.fail("it is queued")) for who in ("token:a", "token:b", "nobody")]
+    with Engine.open(
+        tmp_path / "federation.toml", queries=lambda: [QueryInfo.model_validate(run.info()) for run in runs]
+    ) as opened:
         yield opened
 
 
 def test_bad_names(engine: Engine) -> None:
     for sql, sqlstate in (
         ("SELECT * FROM system.table", "42P01"),
-        ("SELECT * FROM system.queries", "42P01"),  # a server has it
-        ("SELECT * FROM system.fragments", "42P01"),
+        ("SELECT * FROM system.queries", "0A000"),  # a server has them
+        ("SELECT count(*) FROM system.fragments", "0A000"),
         ("SELECT * FROM system.audit", "42P01"),
         ("SELECT password FROM system.sources", "42703"),
         ("SELECT * FROM system.other.tables", "3F000"),
@@ -97,7 +105,7 @@ def test_who_may_not_read_the_system(engine: Engine, small: Engine, name: str) -
 def test_nobody_sees_what_they_may_not_read(small: Engine) -> None:
     """In turn, so that no plan of one of them serves another."""
     without = "WHERE source <> 'gone'"
-    everything = ["lite.main.other", "lite.main.p", "mem.main.keys", "ops.fields", "ops.names"]
+    everything = ["asked.queries", "lite.main.other", "lite.main.p", "mem.main.keys", "ops.fields", "ops.names"]
     for _ in range(2):
         for caller, expected in ((None, everything), (AUDITOR, ["lite.main.p"]), (ADMINISTRATOR, everything)):
             assert column(ask(small, f"{NAMES} {without}", caller)) == expected
@@ -114,10 +122,21 @@ def test_nobody_sees_what_they_may_not_read(small: Engine) -> None:
 
 def test_a_view_shows_what_its_reader_may_read(small: Engine) -> None:
     for _ in range(2):
-        assert column(ask(small, "SELECT * FROM ops.names", CLERK)) == ["mem.main.keys", "ops.names"]
-        assert len(ask(small, "SELECT * FROM ops.names", ADMINISTRATOR)) == 5
+        assert column(ask(small, "SELECT * FROM ops.names", CLERK)) == ["asked.queries", "mem.main.keys", "ops.names"]
+        assert len(ask(small, "SELECT * FROM ops.names", ADMINISTRATOR)) == 6
     with pytest.raises(InsufficientPrivilege):
         ask(small, "SELECT * FROM ops.fields", CLERK)
+
+
+def test_queries_are_shown_to_who_asked_them(small: Engine) -> None:
+    """Whose rights, and whose names, are the same."""
+    all_of_them = ["by nobody", "by token:a", "by token:b"]
+    for _ in range(2):
+        for who in ("token:a", "token:b"):
+            assert column(ask(small, "SELECT * FROM asked.queries", Caller(who, roles=("clerk",)))) == [f"by {who}"]
+        for caller in (None, AUDITOR, ADMINISTRATOR):
+            assert column(ask(small, "SELECT sql FROM system.queries", caller)) == all_of_them
+    assert column(ask(small, "SELECT * FROM asked.queries", ADMINISTRATOR)) == all_of_them
 
 
 def test_a_source_that_is_down_is_no_source_without_tables(small: Engine) -> None:
@@ -135,7 +154,7 @@ def test_a_source_that_is_down_is_no_source_without_tables(small: Engine) -> Non
             assert "sesame" not in f"{failed.value} {failed.value.hint}"
         assert ask(small, f"SELECT DISTINCT full_name FROM system.{name} WHERE source = 'mem'") == [("mem.main.keys",)]
         views = ask(small, f"SELECT DISTINCT full_name FROM system.{name} WHERE source = ''")
-        assert column(views) == ["ops.fields", "ops.names"]
+        assert column(views) == ["asked.queries", "ops.fields", "ops.names"]
         assert ask(small, f"SELECT source FROM system.{name} WHERE source IS NULL") == []
 
 

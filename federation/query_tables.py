@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
-from catalog.policies import Caller, Rights
-from federation.http.models import QueryInfo
+from adapters.errors import NotSupportedError
+from catalog.catalog import Catalog
+from catalog.policies import Rights
 from federation.system import TIME, Asked, SystemTable, columns
 
+if TYPE_CHECKING:
+    from federation.http.models import QueryInfo
+
+Queries: TypeAlias = "Callable[[], Iterable[QueryInfo]]"
 QUERIES = columns(
     query_id=pa.string(),
     caller=pa.string(),
@@ -35,19 +40,22 @@ FRAGMENTS = columns(
 )
 
 
-def query_tables(
-    rights: Callable[[Caller | None], Rights], queries: Callable[[], Iterable[QueryInfo]]
-) -> dict[str, SystemTable]:
-    """Those of everybody are `queries`; `rights` are those of now."""
+def query_tables(catalog: Catalog, queries: Queries) -> dict[str, SystemTable]:
+    """Those of everybody are `queries`."""
 
     def shown(asked: Asked) -> Iterator[QueryInfo]:
-        sees = rights(asked.caller).sees_queries_of
+        sees = Rights(catalog, asked.caller).sees_queries_of
         return (each for each in queries() if sees(each.user) and asked.wants(query_id=each.query_id))
 
     return {
         "queries": SystemTable(QUERIES, lambda asked: map(_row, shown(asked))),
         "fragments": SystemTable(FRAGMENTS, lambda asked: (row for each in shown(asked) for row in _fragments(each))),
     }
+
+
+def no_queries() -> Iterable[QueryInfo]:
+    """Of an engine outside of a server."""
+    raise NotSupportedError("no list of queries is kept here", hint="a server keeps one: federation serve")
 
 
 def _row(query: QueryInfo) -> Mapping[str, Any]:
