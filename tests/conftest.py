@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.servers import Server, start_mariadb, start_postgres
@@ -16,6 +17,9 @@ from tests.servers import Server, start_mariadb, start_postgres
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 
+# It looks for pandas with the first array, and never again: a command that runs in this process hides that from it.
+pa.array([0])
+
 
 @pytest.fixture
 def change(tmp_path: Path) -> Callable[[str], None]:
@@ -23,6 +27,7 @@ def change(tmp_path: Path) -> Callable[[str], None]:
 
     def run(script: str) -> None:
         with closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
+            lite.execute("PRAGMA synchronous = OFF")
             lite.executescript(script)
 
     run("CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c');")

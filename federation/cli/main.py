@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(args: argparse.Namespace) -> int:
     try:
         with needed("this command", "server" if args.command == "serve" else "engine"):
+            from federation.without_pandas import leave_pandas_out
+
+            leave_pandas_out()
             from federation.cli.run import Interrupted
     except MissingDriver as exc:
         print(describe(exc), file=sys.stderr)

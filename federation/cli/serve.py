@@ -13,9 +13,7 @@ def serve(args: argparse.Namespace) -> int:
     with needed("the server", "server"):
         from federation.http.config import ServerConfig
         from federation.http.state import state_folder
-        from federation.http.without_pandas import leave_pandas_out
 
-        leave_pandas_out()
         if args.workers == 1:
             from federation.http.lifecycle import serve as serve_http
         else:

@@ -290,7 +290,7 @@ class Supervisor:
 
 def _main(config: ServerConfig, place: Place, channel: socket.socket) -> None:
     """In the new process; this one needs nothing of what serves."""
-    from federation.http.without_pandas import leave_pandas_out
+    from federation.without_pandas import leave_pandas_out
 
     leave_pandas_out()
     from federation.http.process import main

@@ -265,6 +265,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert not {"duckdb", "pyarrow", "sqlglot", "pandas", "polars", "prompt_toolkit"} & set(loaded)
 
 
+def test_a_query_leaves_pandas_out(catalog: Path) -> None:
+    """Which pyarrow would import."""
+    script = "import sys, federation.cli.main as m\nm.main(sys.argv[1:])\nprint('pandas' in sys.modules)"
+    command = [sys.executable, "-c", script, "query", "-c", str(catalog), "SELECT count(*) FROM lite.customers"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[-2:] == ["(1 row)", "False"]
+
+
 def test_explain(command: Command) -> None:
     done = command("explain", CUSTOMERS)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""A server has no use for pandas, which pyarrow imports by itself where it is installed: 25 MB, a third of a second."""
+"""Commands have no use for pandas, which pyarrow imports where it is installed: 25 MB, a third of a second."""
 
 from __future__ import annotations
 
