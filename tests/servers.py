@@ -109,6 +109,8 @@ def start_postgres(kept: Path | None = None, more: Mapping[str, str] | None = No
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
+        "wal_level": "minimal",  # a table that is filled where it is made is written once
+        "max_wal_senders": "0",
         "max_connections": "100",
         "timezone": "America/New_York",
         "max_parallel_workers_per_gather": "0",

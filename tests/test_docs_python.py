@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.running import environment, run, start_server
+from tests.command import run_here
+from tests.http.running import environment, start_server
 
 PAGE = Path(__file__).parent.parent / "docs" / "python.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def words(folder: Path) -> Iterator[dict[str, str]]:
     """What stands in the page for an address and a token."""
-    made = run("token", "create", "docs", "--state", str(folder / "state"), "-c", str(folder / "federation.toml"))
+    made = run_here("token", "create", "docs", "--state", str(folder / "state"), "-c", str(folder / "federation.toml"))
     with start_server(folder) as server:
         yield {"http://127.0.0.1:8470": server.url, "fed_…": made.stdout.split()[-1]}
 

@@ -16,15 +16,21 @@ from tests.adapters.conformance import NUMBERS, PEOPLE
 from tests.adapters.oracle import read_all
 
 
-def write(path: Path, script: str) -> None:
+def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def write(path: Path, script: str) -> None:
+    connection = _connect(path)
     with connection:
         connection.executescript(script)
     connection.close()
 
 
 def create_people(path: Path, name: str, ddl: str = "") -> None:
-    connection = sqlite3.connect(path)
+    connection = _connect(path)
     with connection:
         columns = ddl or "id INTEGER PRIMARY KEY, name TEXT, score REAL, born DATE, note TEXT"
         connection.execute(f'CREATE TABLE "{name}" ({columns})')
@@ -37,7 +43,7 @@ def create_people(path: Path, name: str, ddl: str = "") -> None:
 
 
 def create_numbers(path: Path) -> None:
-    connection = sqlite3.connect(path)
+    connection = _connect(path)
     with connection:
         connection.execute("CREATE TABLE numbers (n INTEGER)")
         connection.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in NUMBERS["n"].to_pylist()])

@@ -131,6 +131,7 @@ class Database:
 
     def run(self, *statements: str) -> None:
         connection = sqlite3.connect(self.path)
+        connection.execute("PRAGMA synchronous = OFF")
         with connection:
             for statement in statements:
                 connection.execute(statement)

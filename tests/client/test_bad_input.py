@@ -17,7 +17,8 @@ import federation.aio
 from federation.client.errors import CertificateRefused, NotAFederationServer, ServerUnavailable
 from federation.http.errors import NotAuthenticated
 from tests.client.impostor import ARROW, Answer, aborting, answering, arrow_stream, impostor
-from tests.http.running import Running, free_port, run, start_server, write_sample
+from tests.command import run_here
+from tests.http.running import Running, free_port, start_server, write_sample
 from tests.waiting import eventually
 
 PROBLEM = "application/problem+json"
@@ -149,7 +150,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server that wants a token, and the token."""
     folder = tmp_path_factory.mktemp("guarded")
     write_sample(folder)
-    made = run("token", "create", "reader", "--state", str(folder / "state"), "-c", str(folder / "federation.toml"))
+    made = run_here(
+        "token", "create", "reader", "--state", str(folder / "state"), "-c", str(folder / "federation.toml")
+    )
     token = made.stdout.split()[-1]
     assert token.startswith("fed_"), made
     with start_server(folder) as running:

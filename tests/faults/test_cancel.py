@@ -52,7 +52,7 @@ def everything_ends(engine: Engine, pg: str, my: str) -> Iterator[None]:
     yield
     eventually(lambda: not fetching())
     eventually(lambda: not running(pg) + running(my))
-    for source in ("pg", "my", "lite", "crm"):
+    for source in ("pg", "my", "lite"):
         assert rows_of(engine, f"SELECT count(*) FROM {source}.numbers") == [(ROWS,)]
 
 
@@ -166,6 +166,7 @@ def test_a_web_api_that_does_not_answer(engine: Engine, rest: RestServer) -> Non
         result.cancel()
         with pytest.raises(QueryCancelled):
             reading.result(SECONDS)
+    assert rows_of(engine, "SELECT count(*) FROM crm.numbers") == [(ROWS,)]
 
 
 @pytest.mark.parametrize("end", ["close", "cancel"])
@@ -202,7 +203,15 @@ def test_closing_the_engine_ends_its_queries(catalog: Path, name: str) -> None:
 
 @pytest.mark.parametrize("text", [SENDING["as it comes"], WAITING["both"]])
 def test_control_c_at_the_command_line(catalog: Path, name: str, at: str, text: str) -> None:
-    command = [sys.executable, "-m", "federation", "query", "-c", str(catalog), "--format", "csv", text.format(name)]
+    interrupted_at_the_command_line(catalog, text.format(name), at)
+
+
+def test_control_c_while_a_source_estimates(catalog: Path, my: str) -> None:
+    interrupted_at_the_command_line(catalog, "SELECT a.id FROM pg.sleeping a JOIN my.constant b ON a.id = b.id", my)
+
+
+def interrupted_at_the_command_line(catalog: Path, text: str, at: str) -> None:
+    command = [sys.executable, "-m", "federation", "query", "-c", str(catalog), "--format", "csv", text]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: running(at))
         process.send_signal(signal.SIGINT)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pymysql
 
 from federation.engine import Engine
 from tests.adapters.rest_server import Resource, RestServer
@@ -31,8 +35,9 @@ MARIADB = f"""
 {FILL};
 INSERT INTO numbers SELECT seq, concat('n', seq), repeat('x', {PADDING}) FROM seq_1_to_{ROWS};
 CREATE VIEW endless AS SELECT seq AS id, repeat('x', {PADDING}) AS pad FROM seq_1_to_1000000000;
-CREATE VIEW sleeping AS SELECT 1 AS id, sleep(1000) AS pad;
-"""
+CREATE VIEW sleeping AS SELECT 1 AS id, 'x' AS pad FROM seq_1_to_2 WHERE sleep(1000) = 0;
+CREATE VIEW constant AS SELECT 1 AS id, sleep(1000) AS pad;
+"""  # one row of constants is computed by EXPLAIN already
 REST = """
 [sources.crm]
 adapter = "rest"
@@ -102,19 +107,40 @@ def rows_of(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
 def running(uri: str) -> list[str]:
     """What the engine's own connections do at a server right now."""
     if uri.startswith("postgresql:"):
-        sql = "SELECT left(query, 60) FROM pg_stat_activity WHERE datname = current_database()"
-        return run_sql(uri, f"{sql} AND pid <> pg_backend_pid() AND state = 'active'").splitlines()
-    sql = "SELECT left(info, 60) FROM information_schema.processlist WHERE db = database() AND command = 'Query'"
-    return run_sql(uri, f"{sql} AND id <> connection_id()").splitlines()
+        sql = "SELECT left(query, 60) FROM pg_stat_activity WHERE datname = %s AND state = 'active'"
+    else:
+        sql = "SELECT left(info, 60) FROM information_schema.processlist WHERE db = %s AND command = 'Query'"
+    return [text for (text,) in _seen(uri, sql)]
 
 
 def sessions(uri: str) -> int:
     """How many connections to the database of the URI are open."""
     if uri.startswith("postgresql:"):
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ((count,),) = _seen(uri, "SELECT count(*) FROM pg_stat_activity WHERE datname = %s")
     else:
-        sql = "SELECT count(*) FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
-    return int(run_sql(uri, sql))
+        ((count,),) = _seen(uri, "SELECT count(*) FROM information_schema.processlist WHERE db = %s")
+    return int(count)
+
+
+def _seen(uri: str, sql: str) -> Sequence[Sequence[Any]]:
+    """What a query about the database of the URI finds, asked from outside of it."""
+    with _WATCHING, _watcher(uri).cursor() as cursor:
+        cursor.execute(sql, (urlsplit(uri).path.lstrip("/"),))
+        rows: Sequence[Sequence[Any]] = cursor.fetchall()
+    return rows
+
+
+_WATCHING = threading.Lock()
+
+
+@cache
+def _watcher(uri: str) -> Any:
+    """A connection that stays, for tests look every few milliseconds: to another database, so that it is not seen."""
+    if uri.startswith("postgresql:"):
+        return psycopg.connect(uri.rsplit("/", 1)[0] + "/postgres", autocommit=True)
+    at = urlsplit(uri)
+    assert at.hostname and at.port and at.username and at.password
+    return pymysql.connect(host=at.hostname, port=at.port, user=at.username, password=at.password, autocommit=True)
 
 
 def end_sessions(uri: str) -> None:

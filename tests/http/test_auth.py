@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from catalog.scram import Verifier
+from tests.command import run_here
 from tests.http.provider import Provider
 from tests.http.running import Running, free_port, run, start_server, write_sample
 
@@ -37,17 +38,17 @@ class Guarded:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
     provider = Provider()
-    verifier = run("password", stdin="correct horse\n").stdout
+    verifier = run_here("password", stdin="correct horse\n").stdout
     assert Verifier.parse(verifier.strip().removeprefix('password = "').removesuffix('"'))
     oidc = f'[oidc.company]\nissuer = "{provider.issuer}"\naudience = "federation"\n'
     write_sample(folder, f"\n[users.ada]\n{verifier}\n[users.'ä b']\n{verifier}\n{oidc}")
     options = ("-c", str(folder / "federation.toml"), "--state", str(folder / "state"))
     tokens = {
-        "good": run("token", "create", "robot", *options).stdout.strip(),
-        "short": run("token", "create", "short", "--expires", "1ms", *options).stdout.strip(),
-        "revoked": run("token", "create", "revoked", *options).stdout.strip(),
+        "good": run_here("token", "create", "robot", *options).stdout.strip(),
+        "short": run_here("token", "create", "short", "--expires", "1ms", *options).stdout.strip(),
+        "revoked": run_here("token", "create", "revoked", *options).stdout.strip(),
     }
-    assert run("token", "revoke", "revoked", *options).returncode == 0
+    assert run_here("token", "revoke", "revoked", *options).returncode == 0
     with start_server(folder) as server:
         yield Guarded(server, provider, tokens)
     provider.close()
@@ -94,14 +95,14 @@ def test_a_token_with_another_secret(guarded: Guarded) -> None:
 def test_a_token_is_revoked_at_once(guarded: Guarded) -> None:
     folder = guarded.server.folder
     options = ("-c", str(folder / "federation.toml"), "--state", str(folder / "state"))
-    token = run("token", "create", "brief", *options).stdout.strip()
+    token = run_here("token", "create", "brief", *options).stdout.strip()
     assert guarded.status(f"Bearer {token}") == 200
-    taken = run("token", "create", "brief", *options)
+    taken = run_here("token", "create", "brief", *options)
     assert taken.returncode == 1
     assert "already" in taken.stderr
-    assert run("token", "revoke", "brief", *options).returncode == 0
+    assert run_here("token", "revoke", "brief", *options).returncode == 0
     assert guarded.status(f"Bearer {token}") == 401
-    listed = run("token", "list", *options).stdout
+    listed = run_here("token", "list", *options).stdout
     assert "brief\trevoked" in listed
     assert "robot\tvalid" in listed
     assert token.split("_", 2)[2] not in listed
@@ -217,7 +218,7 @@ def test_it_does_not_start_open_to_all(folder: Path, tmp_path: Path, host: str) 
 
 def test_it_starts_for_all_addresses_with_a_token(folder: Path, tmp_path: Path) -> None:
     options = ("-c", str(folder / "federation.toml"), "--state", str(tmp_path / "s"))
-    token = run("token", "create", "x", *options).stdout.strip()
+    token = run_here("token", "create", "x", *options).stdout.strip()
     with start_server(folder, "--host", "0.0.0.0", state=tmp_path / "s") as server:
         assert server.client.get("/v1/catalog").status_code == 401
         answer = server.client.get("/v1/catalog", headers={"Authorization": f"Bearer {token}"})
@@ -227,8 +228,8 @@ def test_it_starts_for_all_addresses_with_a_token(folder: Path, tmp_path: Path) 
 
 def test_the_last_tokens_end_does_not_open_the_door(folder: Path, tmp_path: Path) -> None:
     options = ("-c", str(folder / "federation.toml"), "--state", str(tmp_path / "s"))
-    run("token", "create", "x", *options)
-    run("token", "revoke", "x", *options)
+    run_here("token", "create", "x", *options)
+    run_here("token", "revoke", "x", *options)
     with start_server(folder, state=tmp_path / "s") as server:
         assert server.client.get("/v1/catalog").status_code == 401
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from catalog.scram import Verifier
-from tests.http.running import run, write_sample
+from tests.command import run_here
+from tests.http.running import write_sample
 from tests.pgwire.overlay_world import World, worlds, write_catalog
 from tests.pgwire.running import PASSWORD, STRANGE, Postgres, start_face
 from tests.servers import Server
@@ -72,7 +73,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def token(catalog: Path) -> str:
     """An API token for `guarded`."""
-    done = run("token", "create", "ci", "-c", str(catalog / "federation.toml"), "--state", str(catalog / "state"))
+    done = run_here("token", "create", "ci", "-c", str(catalog / "federation.toml"), "--state", str(catalog / "state"))
     return done.stdout.strip()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.http.running import run
+from tests.command import run_here
 from tests.pgwire.raw import SSL_REQUEST, Raw, errors, message, query, rows, startup, text
 from tests.pgwire.running import PASSWORD, STRANGE, Postgres, start_face
 
@@ -129,9 +129,9 @@ def test_a_token(guarded: Postgres, token: str, sslmode: str) -> None:
 
 def test_a_revoked_token(guarded: Postgres, catalog: Path) -> None:
     options = ("-c", str(catalog / "federation.toml"), "--state", str(catalog / "state"))
-    revoked = run("token", "create", "old", *options).stdout.strip()
+    revoked = run_here("token", "create", "old", *options).stdout.strip()
     connect(guarded, user="token", password=revoked).close()
-    run("token", "revoke", "old", *options)
+    run_here("token", "revoke", "old", *options)
     assert "password authentication failed" in refusal(guarded, user="token", password=revoked)
 
 

@@ -15,8 +15,8 @@ import httpx
 import psycopg
 import pytest
 
+from tests.command import run_here
 from tests.http.provider import Provider
-from tests.http.running import run
 from tests.pgwire.running import Postgres, start_face
 from tests.policies.world import PASSWORD, VERIFIER, catalog_text
 from tests.waiting import eventually
@@ -75,7 +75,7 @@ def faces(policies_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     (folder / "federation.toml").write_text(catalog_text((policies_folder / "uri").read_text()) + oidc)
     options = ("-c", str(folder / "federation.toml"), "--state", str(folder / "state"))
     tokens = {
-        name: run("token", "create", name, *options, *(("--user", user) if user else ())).stdout.strip()
+        name: run_here("token", "create", name, *options, *(("--user", user) if user else ())).stdout.strip()
         for name, user in (("eu", "eu"), ("plain", None), ("root", "root"))
     }
     with start_face(folder) as running:
@@ -85,11 +85,11 @@ def faces(policies_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def test_a_token_is_of_a_user_that_there_is(faces: Faces) -> None:
     options = ("-c", str(faces.folder / "federation.toml"), "--state", str(faces.folder / "state"))
-    done = run("token", "create", "x", "--user", "eeu", *options)
+    done = run_here("token", "create", "x", "--user", "eeu", *options)
     assert done.returncode == 1
     assert "there is no user 'eeu'" in done.stderr
     assert "did you mean" in done.stderr
-    assert "for eu" in run("token", "list", *options).stdout
+    assert "for eu" in run_here("token", "list", *options).stdout
 
 
 def test_http(faces: Faces) -> None:
@@ -311,5 +311,5 @@ def test_a_state_folder_of_before(tmp_path: Path, faces: Faces) -> None:
     with sqlite3.connect(state / "state.sqlite") as database:
         database.execute("ALTER TABLE tokens DROP COLUMN user")
     options = ("-c", str(faces.folder / "federation.toml"), "--state", str(state))
-    assert "plain\tvalid" in run("token", "list", *options).stdout
-    assert run("token", "create", "later", "--user", "eu", *options).returncode == 0
+    assert "plain\tvalid" in run_here("token", "list", *options).stdout
+    assert run_here("token", "create", "later", "--user", "eu", *options).returncode == 0
