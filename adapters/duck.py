@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache, partial
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -22,12 +22,22 @@ import pyarrow as pa
 from adapters.base import CancelToken
 from adapters.duck_config import AHEAD, COLUMNS_ONLY, config, lock_down
 from adapters.duck_errors import error_from, read_failure
-from adapters.duck_types import plain_type, put_right, quoted, wanted_schema, with_text_casts
+from adapters.duck_types import plain_type, put_right, quoted, types_again, wanted_schema, with_text_casts
 from adapters.errors import NotSupportedError, QueryCancelled, SQLSyntaxError
 from adapters.spill import SpillFolder
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
-Registered: TypeAlias = Mapping[str, pa.RecordBatchReader | pa.Table]
+Stream: TypeAlias = pa.RecordBatchReader | pa.Table
+
+
+class Kept(NamedTuple):
+    """Rows that a query gave before, and what types they had in DuckDB."""
+
+    rows: Stream
+    types: Sequence[str]
+
+
+Registered: TypeAlias = Mapping[str, Stream | Kept]
 
 ROWS_PER_BATCH = 16_384  # more take no less time, and come later
 # How much of a result DuckDB may make before it is asked for. Over readers little, or the first batch would wait for
@@ -127,15 +137,22 @@ class _Running:
         self._cursor = cursor
         self._sql = sql
         self._registered: list[str] = []
+        self._views: list[str] = []
         self._cancel = cancel
         self._at_end = at_end
         self._lock = threading.Lock()
         self._interrupted = False
         self._ended = threading.Event()
         self.given = sql  # the statement that DuckDB runs, which holds `sql`
-        for name, reader in registered.items():
-            cursor.register(name, reader)
-            self._registered.append(name)
+        for name, given in registered.items():
+            rows, types = given if isinstance(given, Kept) else (given, ())
+            items = types_again(rows.schema.names, types)
+            read = name if items is None else f"{name}_arrow"
+            cursor.register(read, rows)
+            self._registered.append(read)
+            if items is not None:
+                cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {items} FROM {quoted(read)}").fetchall()
+                self._views.append(name)
         self._unwatch = cancel.register(self.interrupt) if cancel else lambda: None
 
     def check(self) -> None:
@@ -158,6 +175,9 @@ class _Running:
             self._ended.set()
             reusable = complete and not self._interrupted
         self._unwatch()
+        if reusable:
+            for name in self._views:
+                self._cursor.execute(f"DROP VIEW {quoted(name)}").fetchall()
         for name in self._registered:
             self._cursor.unregister(name)
         self._at_end(self._cursor if reusable else None)
@@ -318,7 +338,8 @@ class Duck:
         """`run` on a cursor of its own. The cursor of a result that was read to its end serves the next query: making
         one takes as long as a short query does."""
         given = registered or {}
-        over_files = not any(isinstance(each, pa.RecordBatchReader) for each in given.values())
+        read = (each.rows if isinstance(each, Kept) else each for each in given.values())
+        over_files = not any(isinstance(each, pa.RecordBatchReader) for each in read)
         ahead = self._ahead_of_files() if over_files else AHEAD_OF_READERS
         idle = self._idle[ahead]
 

@@ -20,6 +20,7 @@ from adapters.errors import NotSupportedError, NumericOutOfRange
 # DuckDB's type identifiers that are read as text.
 AS_TEXT = frozenset({"bit", "time with time zone", "bignum", "union", "variant", "geometry"})
 HUGEINT = pa.decimal128(38, 0)
+_LOST = re.compile(r"\b(U?HUGEINT|BIT|TIME WITH TIME ZONE|BIGNUM)\b")
 _PLAIN: dict[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),
     "SMALLINT": pa.int16(),
@@ -67,6 +68,15 @@ def with_text_casts(sql: str, names: Sequence[str], types: Sequence[Any]) -> str
     inner = [f"c{i}" for i in range(len(names))]
     items = [f"CAST({c} AS VARCHAR) AS {c}" if as_text else c for c, as_text in zip(inner, text, strict=True)]
     return f"SELECT {', '.join(items)} FROM ({sql}\n) AS q({', '.join(inner)})"
+
+
+def types_again(names: Sequence[str], types: Sequence[str]) -> str | None:
+    """The items of a SELECT that gives the columns of an earlier result their DuckDB types again, where Arrow has no
+    such type; None where it kept them all."""
+    if not any(map(_LOST.search, types)):
+        return None
+    columns = [(quoted(name), type_) for name, type_ in zip(names, types, strict=True)]
+    return ", ".join(f"CAST({name} AS {type_}) AS {name}" if _LOST.search(type_) else name for name, type_ in columns)
 
 
 def _holds_text(type_: Any) -> bool:

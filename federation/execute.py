@@ -13,7 +13,7 @@ from functools import partial
 import pyarrow as pa
 
 from adapters.base import CancelToken, Predicate
-from adapters.duck import Duck, Rows
+from adapters.duck import Duck, Kept, Rows
 from adapters.errors import Error, InterfaceError, InternalError, QueryCancelled
 from catalog.model import Source
 from federation.cached import CachedFetch
@@ -62,8 +62,8 @@ class Execution:
         self._demand = demand
         self._snapshots = snapshots
         self._fetchers: dict[str, Fetcher | CachedFetch] = {}
-        self._kept: dict[str, pa.Table] = {}
-        self._unkept: dict[str, pa.RecordBatchReader] = {}  # stages that were too large to keep
+        self._kept: dict[str, Kept] = {}
+        self._unkept: dict[str, Kept] = {}  # stages that were too large to keep
         self._running: list[Rows] = []
         #: what became of the runtime filters of each fragment
         self.filtered: dict[str, dict[RuntimeFilter, str]] = {}
@@ -227,11 +227,13 @@ class Execution:
                 whole = itertools.chain(batches, rows)
                 if stage.optional:
                     self._running.append(rows)
-                    self._unkept[stage.name] = pa.RecordBatchReader.from_batches(rows.schema, whole)
+                    reader = pa.RecordBatchReader.from_batches(rows.schema, whole)
+                    self._unkept[stage.name] = Kept(reader, rows.types)
                 else:
-                    self._kept[stage.name] = table_on_disk(rows.schema, whole, self._duck.spill_folder)
+                    table = table_on_disk(rows.schema, whole, self._duck.spill_folder)
+                    self._kept[stage.name] = Kept(table, rows.types)
                 return
-        self._kept[stage.name] = pa.Table.from_batches(batches, rows.schema)
+        self._kept[stage.name] = Kept(pa.Table.from_batches(batches, rows.schema), rows.types)
 
     # --- the result -----------------------------------------------------------------------------------------------
 

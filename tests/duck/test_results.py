@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters import errors
-from adapters.duck import Duck
+from adapters.duck import Duck, Kept
 from tests.duck.helpers import RAMP, table, value
 
 
@@ -61,6 +61,19 @@ MANY_TYPES = (
 def test_result_schema_is_what_run_gives(duck: Duck) -> None:
     sql = MANY_TYPES.replace(" AS b,", " AS a,")
     assert duck.result_schema(sql) == table(duck, sql).schema
+
+
+def test_a_kept_result_has_its_types_again(duck: Duck) -> None:
+    types = "typeof(h) AS h, h // 2 AS half, typeof(z) AS z, typeof(b) AS b, typeof(l) AS l, n"
+    made = "SELECT 5::HUGEINT AS h, '12:00:00+02'::TIMETZ AS z, '101'::BIT AS b, [1::HUGEINT] AS l, 7 AS n"
+    first = duck.query(made)
+    kept = Kept(pa.Table.from_batches(first, first.schema), first.types)
+    for _ in range(2):  # on one cursor
+        (row,) = duck.query(f"SELECT {types} FROM kept", {"kept": kept}).read_all().to_pylist()
+        shown = {"h": "HUGEINT", "half": 2, "z": "TIME WITH TIME ZONE", "b": "BIT", "l": "HUGEINT[]", "n": 7}
+        assert row == shown
+    plain = duck.query("SELECT typeof(h) AS h FROM kept", {"kept": kept.rows}).read_all()
+    assert plain.to_pylist() == [{"h": "DECIMAL(38,0)"}]
 
 
 def test_describe_sees_a_view_with_its_own_types(duck: Duck) -> None:

@@ -54,3 +54,16 @@ def test_what_becomes_a_stage(engine: Engine, sql: str, rows: int, stages: int) 
     for pushdown in (True, False):
         with engine.query(sql, options={"pushdown": pushdown}) as result:
             assert result.read_all().to_pydict() == {result.schema.names[0]: [rows]}
+
+
+def test_a_stage_has_the_types_that_the_query_has(engine: Engine) -> None:
+    derived = "(SELECT DISTINCT id, id::HUGEINT * 3 AS h, TIMETZ '12:00:00+02' AS z FROM files.few) AS d"
+    items = "d.h // 2 AS half, d.h % 2 AS rest, d.z = TIMETZ '10:00:00+00' AS same"
+    sql = f"SELECT {items} FROM large.t AS w JOIN {derived} ON w.id = d.id"
+    assert len(engine.explain(sql).to_json()["stages"]) == 1
+    answers = []
+    for pushdown in (True, False):
+        with engine.query(f"{sql} ORDER BY 1", options={"pushdown": pushdown}) as result:
+            answers.append((result.schema.types, result.read_all().to_pylist()))
+    assert answers[0] == answers[1]
+    assert [row["half"] for row in answers[0][1]] == [1, 3]
