@@ -18,6 +18,7 @@ from federation.pgwire.dialect.problems import UndefinedWindow, WindowingError, 
 from federation.pgwire.dialect.templates import filled
 
 _SORTED = {"array_agg", "string_agg"}  # where DISTINCT finds equal values by sorting them, which shows
+_IDEMPOTENT = {"min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or"}  # DISTINCT changes nothing
 NAMES = {*AGGREGATES, "count", "avg", "percentile_cont", "percentile_disc", "mode"}
 
 
@@ -48,10 +49,13 @@ def aggregate(t: Context, name: str, items: Sequence[exp.Expr], node: exp.Expr) 
     if name == "string_agg" and len(operands) == 2 and operands[1].literal is None:
         raise NotSupportedError("the delimiter of string_agg must be a literal here", position=place(node))
     made = t.calls.call(name, AGGREGATES, operands, node)
-    inner = next(
+    distinct = distinct and name not in _IDEMPOTENT
+    first, *others = (
         each for each in made.node.walk() if isinstance(each, (exp.AggFunc, exp.Anonymous, exp.Func)) and _is_call(each)
     )
-    _refine(t, inner, distinct, order)
+    if distinct and others:
+        raise NotSupportedError(f"{name}(DISTINCT) of {made.kind.shown} is not supported", position=place(node))
+    _refine(t, first, distinct, order)
     return made
 
 

@@ -39,11 +39,14 @@ rtrim | text | text | rtrim($1, ' ')
 rtrim | text text | text | rtrim($1, $2)
 btrim | text | text | trim($1, ' ')
 btrim | text text | text | trim($1, $2)
-lpad | text int4 | text | lpad($1, greatest($2, 0), ' ')
-lpad | text int4 text | text | CASE WHEN $3 = '' THEN left($1, greatest($2, 0)) ELSE lpad($1, greatest($2, 0), $3) END
-rpad | text int4 | text | rpad($1, greatest($2, 0), ' ')
-rpad | text int4 text | text | CASE WHEN $3 = '' THEN left($1, greatest($2, 0)) ELSE rpad($1, greatest($2, 0), $3) END
-split_part | text text int4 | text | CASE WHEN $3 = 0 THEN error('[22023] field position must not be zero')
+lpad | text int4 | text | lpad($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END, ' ')
+lpad | text int4 text | text | CASE WHEN $3 = '' THEN left($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)
+  ELSE lpad($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END, $3) END
+rpad | text int4 | text | rpad($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END, ' ')
+rpad | text int4 text | text | CASE WHEN $3 = '' THEN left($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)
+  ELSE rpad($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END, $3) END
+split_part | text text int4 | text | CASE WHEN $3 = 0 AND $1 IS NOT NULL AND $2 IS NOT NULL
+  THEN error('[22023] field position must not be zero')
   WHEN $2 = '' THEN CASE WHEN $3 IN (1, -1) THEN $1 ELSE '' END ELSE split_part($1, $2, $3) END
 md5 | text | text | md5($1)
 md5 | bytea | text | md5($1)
@@ -60,10 +63,11 @@ quote_ident | text | text | CASE WHEN regexp_full_match($1, '[a-z_][a-z0-9_]*') 
 quote_literal | text | text | CASE WHEN contains($1, '\') THEN 'E'''
   || replace(replace($1, '\', '\\'), '''', '''''') || '''' ELSE '''' || replace($1, '''', '''''') || '''' END
 quote_nullable | text | text | CASE WHEN $1 IS NULL THEN 'NULL' ELSE '''' || replace($1, '''', '''''') || '''' END
-string_to_array | text text | text[] | CASE WHEN $1 = '' THEN CAST([] AS VARCHAR[]) WHEN $2 = '' THEN [$1]
-  WHEN $2 IS NULL AND $1 IS NOT NULL THEN string_split($1, '') ELSE string_split($1, $2) END
-string_to_array | text text text | text[] | list_transform(CASE WHEN $1 = '' THEN CAST([] AS VARCHAR[])
-  WHEN $2 = '' THEN [$1] ELSE string_split($1, $2) END, lambda v: nullif(v, $3))
+string_to_array | text text | text[] | CASE WHEN $1 IS NULL THEN NULL WHEN $1 = '' THEN CAST([] AS VARCHAR[])
+  WHEN $2 = '' THEN [$1] WHEN $2 IS NULL THEN string_split($1, '') ELSE string_split($1, $2) END
+string_to_array | text text text | text[] | list_transform(CASE WHEN $1 IS NULL THEN NULL WHEN $1 = ''
+  THEN CAST([] AS VARCHAR[]) WHEN $2 = '' THEN [$1] WHEN $2 IS NULL THEN string_split($1, '')
+  ELSE string_split($1, $2) END, lambda v: nullif(v, $3))
 array_to_string | text[] text | text | CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL
   THEN coalesce(array_to_string($1, $2), '') END
 array_to_string | text[] text text | text | CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL
@@ -104,6 +108,9 @@ log | numeric | numeric16 | CASE WHEN $1 = 0 THEN error('[2201E] cannot take log
   CAST(log10(CAST($1 AS DOUBLE)) AS DECIMAL(38, 16)) END
 log10 | float8 | float8 | CASE WHEN $1 = 0 THEN error('[2201E] cannot take logarithm of zero') WHEN $1 < 0
   THEN error('[2201E] cannot take logarithm of a negative number') ELSE log10($1) END
+log10 | numeric | numeric16 | CASE WHEN $1 = 0 THEN error('[2201E] cannot take logarithm of zero') WHEN $1 < 0
+  THEN error('[2201E] cannot take logarithm of a negative number') ELSE
+  CAST(log10(CAST($1 AS DOUBLE)) AS DECIMAL(38, 16)) END
 log | numeric numeric | numeric16 | CASE WHEN $1 <= 0 OR $2 <= 0 THEN error('[2201E] cannot take logarithm of zero')
   ELSE CAST(ln(CAST($2 AS DOUBLE)) / ln(CAST($1 AS DOUBLE)) AS DECIMAL(38, 16)) END
 pi |  | float8 | pi()
@@ -166,7 +173,9 @@ array_position | arr el | ~int4 | CASE WHEN $1 IS NOT NULL THEN CASE WHEN $2 IS 
   THEN list_position(list_transform($1, lambda v: v IS NULL), true) ELSE list_position($1, $2) END END
 array_remove | arr el | $1 | list_filter($1, lambda v: v IS DISTINCT FROM $2)
 array_replace | arr el el | $1 | list_transform($1, lambda v: CASE WHEN v IS NOT DISTINCT FROM $2 THEN $3 ELSE v END)
-trim_array | arr int4 | $1 | list_slice($1, 1, len($1) - $2)
+trim_array | arr int4 | $1 | CASE WHEN $2 NOT BETWEEN 0 AND len($1)
+  THEN error('[2202E] number of elements to trim must be between 0 and ' || len($1))
+  ELSE list_slice($1, 1, len($1) - $2) END
 """
 
 _JSON = r"""
@@ -176,8 +185,10 @@ row_to_json | record | json | to_json($1)
 array_to_json | arr | json | to_json($1)
 json_build_array | any... | json | json_array($*)
 jsonb_build_array | any... | jsonb | json_array($*)
-json_array_length | json | ~int4 | json_array_length($1)
-jsonb_array_length | jsonb | ~int4 | json_array_length($1)
+json_array_length | json | ~int4 | CASE WHEN json_type($1) <> 'ARRAY'
+  THEN error('[22023] cannot get array length of a non-array') ELSE json_array_length($1) END
+jsonb_array_length | jsonb | ~int4 | CASE WHEN json_type($1) <> 'ARRAY'
+  THEN error('[22023] cannot get array length of a non-array') ELSE json_array_length($1) END
 json_typeof | json | text | CASE json_type($1) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array'
   WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN NULL THEN NULL ELSE
   CASE WHEN $1 IS NOT NULL THEN 'number' END END
@@ -193,7 +204,9 @@ sum | int8 | huge | sum($1)
 sum | numeric | numericS | sum($1)
 sum | float4 | ~float4 | sum($1)
 sum | float8 | float8 | sum($1)
-sum | interval | interval | sum($1)
+sum | interval | interval | to_months(CAST(sum(date_part('year', $1) * 12 + date_part('month', $1)) AS INTEGER))
+  + to_days(CAST(sum(date_part('day', $1)) AS INTEGER)) + to_microseconds(CAST(sum(date_part('hour', $1) * 3600000000
+  + date_part('minute', $1) * 60000000 + date_part('microsecond', $1)) AS BIGINT))
 avg | float4 | float8 | avg(CAST($1 AS DOUBLE))
 avg | float8 | float8 | avg($1)
 min | any | $1 | min($1)
@@ -237,9 +250,9 @@ var_pop | numeric | ~numeric16 | var_pop($1)
 corr | float8 float8 | float8 | nullif(corr($1, $2), 'nan')
 covar_pop | float8 float8 | float8 | covar_pop($1, $2)
 covar_samp | float8 float8 | float8 | covar_samp($1, $2)
-regr_slope | float8 float8 | float8 | regr_slope($1, $2)
-regr_intercept | float8 float8 | float8 | regr_intercept($1, $2)
-regr_r2 | float8 float8 | float8 | regr_r2($1, $2)
+regr_slope | float8 float8 | float8 | nullif(regr_slope($1, $2), 'nan')
+regr_intercept | float8 float8 | float8 | nullif(regr_intercept($1, $2), 'nan')
+regr_r2 | float8 float8 | float8 | nullif(regr_r2($1, $2), 'nan')
 regr_count | float8 float8 | ~int8 | regr_count($1, $2)
 regr_avgx | float8 float8 | float8 | regr_avgx($1, $2)
 regr_avgy | float8 float8 | float8 | regr_avgy($1, $2)

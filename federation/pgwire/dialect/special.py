@@ -183,7 +183,7 @@ def _part(t: Context, operands: Sequence[Typed], node: exp.Expr) -> Typed:
         made = exp.Substring(this=text, start=values[0], length=values[1] if len(values) > 1 else None)
         return Typed(made, TEXT)
     if len(values) == 1:
-        return Typed(filled("substring($1, greatest($2, 1))", text, values[0]), TEXT)
+        return Typed(filled(f"substring($1, {_FROM_ONE})", text, values[0]), TEXT)
     return Typed(filled(_SUBSTRING, text, *values), TEXT)
 
 
@@ -192,9 +192,12 @@ def _is_open(typed: Typed) -> bool:
     return typed.kind == UNKNOWN and typed.literal is None
 
 
+_FROM_ONE = "CASE WHEN $2 < 1 THEN 1 ELSE $2 END"  # greatest would pass over NULL
 _SUBSTRING = (
-    "CASE WHEN $3 < 0 THEN error('[22011] negative substring length not allowed') ELSE substring($1, greatest($2, 1), "
-    "greatest(CAST($2 AS BIGINT) + $3 - greatest($2, 1), 0)) END"
+    "CASE WHEN $3 < 0 AND $1 IS NOT NULL AND $2 IS NOT NULL "
+    "THEN error('[22011] negative substring length not allowed') "
+    "WHEN CAST($2 AS BIGINT) + $3 <= 1 THEN left($1, 0) "
+    f"ELSE substring($1, {_FROM_ONE}, CAST($2 AS BIGINT) + $3 - {_FROM_ONE}) END"
 )
 
 
@@ -220,7 +223,8 @@ def _overlay(t: Context, node: exp.Overlay) -> Typed:
     made = (
         "CASE WHEN $3 <= 0 THEN error('[22011] negative substring length not allowed') ELSE left($1, $3 - 1) || $2 || "
     )
-    return Typed(filled(made + "substring($1, greatest($3 + $4, 1)) END", text, by, start, length), TEXT)
+    made += "substring($1, CASE WHEN $3 + $4 < 1 THEN 1 ELSE $3 + $4 END) END"
+    return Typed(filled(made, text, by, start, length), TEXT)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------

@@ -181,13 +181,16 @@ def _bracket(t: Context, node: exp.Bracket) -> Typed:
         if isinstance(index, exp.Slice):
             low = _index(t, index.this) if index.this else exp.Literal.number(1)
             high = _index(t, index.expression) if index.expression else filled("len($1)", made)
-            made = filled("list_slice($1, greatest($2, 1), greatest($3, 0))", made, low, high)
+            made = filled(_SLICE, made, low, high)
             continue
         offset = _index(t, index, 1)
         template = "$2" if isinstance(offset, exp.Literal) and offset.this != "0" else "CASE WHEN $2 > 0 THEN $2 END"
         made = filled(f"list_extract($1, {template})", made, offset)
         kind = kind.element
     return Typed(made, kind, subject.loose)
+
+
+_SLICE = "CASE WHEN $2 IS NOT NULL AND $3 IS NOT NULL THEN list_slice($1, greatest($2, 1), greatest($3, 0)) END"
 
 
 def _index(t: Context, node: exp.Expr, offset: int = 0) -> exp.Expr:
