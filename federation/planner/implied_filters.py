@@ -1,5 +1,6 @@
-"""What an alternative says of each table alone: `(a.x = 1 AND b.y = 2) OR (a.x = 3 AND b.y = 4)` implies
-`a.x = 1 OR a.x = 3`, which a source can be asked for, while the whole needs both tables.
+"""What alternatives over several tables say in any case: `(a.x = 1 AND b.y = 2) OR (a.x = 3 AND b.y = 4)` implies
+`a.x = 1 OR a.x = 3`, which a source can be asked for, while the whole needs both tables. What all of them say, such as
+`a.id = b.id`, holds by itself: it may join the tables, and a source tests it once.
 """
 
 from __future__ import annotations
@@ -27,18 +28,20 @@ def implied_filters(query: exp.Query, context: Context) -> exp.Query:  # noqa: A
 
 
 def _implied(part: exp.Expr) -> list[exp.Expr]:
-    """One condition for each table that all alternatives restrict, if they are about several tables."""
+    """What all alternatives say, and one condition for each table that all of them restrict beside that, if they are
+    about several tables."""
     if not isinstance(part, exp.Or) or len(filters.tables_of(part)) < 2 or part.find(exp.Query):
         return []
-    branches = [filters.conjuncts(branch) for branch in part.flatten()]
-    made = []
+    branches = [
+        {each.sql(): each for each in filters.conjuncts(branch) if filters.plain(each) and not filters.volatile(each)}
+        for branch in part.flatten()
+    ]
+    common = [each for text, each in branches[0].items() if all(text in branch for branch in branches)]
+    rests = [[each for each in branch.values() if each not in common] for branch in branches]
+    made = [each.copy() for each in common]
     for table in sorted(filters.tables_of(part)):
-        alone = [[each for each in branch if _about(each, table)] for branch in branches]
+        alone = [[each for each in rest if filters.tables_of(each) == {table}] for rest in rests]
         if all(alone):
             kept = [filters.conjunction([each.copy() for each in branch]) for branch in alone]
             made.append(exp.or_(*dict.fromkeys(each for each in kept if each is not None)))
     return [exp.paren(each) if isinstance(each, exp.Or) else each for each in made]
-
-
-def _about(part: exp.Expr, table: str) -> bool:
-    return filters.tables_of(part) == {table} and filters.plain(part) and not filters.volatile(part)

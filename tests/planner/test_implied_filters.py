@@ -28,6 +28,12 @@ def tail(bench: Bench, sql: str) -> str:
         ("a, b WHERE (a.x = 5 AND b.y = 10) OR a.x = 7", "(a.x = 5 OR a.x = 7)"),
         ("a, b WHERE (a.x = 5 AND a.k = 1 AND b.y = 10) OR a.x = 7", "((a.x = 5 AND a.k = 1) OR a.x = 7)"),
         ("a, b WHERE (a.x = 5 AND b.y = 10) OR (a.x = 5 AND b.y = 30)", "a.x = 5 AND (b.y = 10 OR b.y = 30)"),
+        # what all alternatives say holds by itself, also where it is about both tables
+        (
+            "a, b WHERE (a.k = b.k AND a.x = 5 AND a.s = 'a' AND b.y = 10) OR (a.s = 'a' AND a.k = b.k AND b.y = 30)",
+            "a.k = b.k AND a.s = 'a' AND (b.y = 10 OR b.y = 30)",
+        ),
+        ("a, b WHERE (a.k = b.k AND a.x = 5) OR (a.k = b.k)", "AND a.k = b.k"),
         (
             "a, b WHERE (a.x IS NULL AND b.y = 10) OR (a.s = 'a' AND b.s IS NULL)",
             "(a.x IS NULL OR a.s = 'a') AND (b.y = 10 OR b.s IS NULL)",
