@@ -130,7 +130,6 @@ class _Running:
         self,
         cursor: Cursor,
         sql: str,
-        registered: Registered,
         cancel: CancelToken | None,
         at_end: Callable[[Cursor | None], object],
     ) -> None:
@@ -144,6 +143,11 @@ class _Running:
         self._interrupted = False
         self._ended = threading.Event()
         self.given = sql  # the statement that DuckDB runs, which holds `sql`
+        self._unwatch = cancel.register(self.interrupt) if cancel else lambda: None
+
+    def register(self, registered: Registered) -> None:
+        """Make these readable on the cursor, until the end."""
+        cursor = self._cursor
         for name, given in registered.items():
             rows, types = given if isinstance(given, Kept) else (given, ())
             items = types_again(rows.schema.names, types)
@@ -153,7 +157,6 @@ class _Running:
             if items is not None:
                 cursor.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {items} FROM {quoted(read)}").fetchall()
                 self._views.append(name)
-        self._unwatch = cancel.register(self.interrupt) if cancel else lambda: None
 
     def check(self) -> None:
         """Raise the cause of a cancel."""
@@ -374,10 +377,11 @@ class Duck:
         A failure raises ours, from here or while the rows are read; after a cancel it is the cause of the cancel.
         `at_end` gets the cursor if the result was read to its end, undisturbed.
         """
-        query = _Running(cursor, sql, registered, cancel, at_end)
+        query = _Running(cursor, sql, cancel, at_end)
         rows = None
         try:
             query.check()
+            query.register(registered)
             relation = self._bind(cursor, sql)
             query.given = with_text_casts(sql, relation.columns, relation.types)
             shown = relation if query.given is sql else cursor.sql(query.given)

@@ -20,6 +20,7 @@ from adapters.errors import NotSupportedError, NumericOutOfRange
 # DuckDB's type identifiers that are read as text.
 AS_TEXT = frozenset({"bit", "time with time zone", "bignum", "union", "variant", "geometry"})
 HUGEINT = pa.decimal128(38, 0)
+# What a column in Arrow is not read as again: HUGEINT, and those of AS_TEXT that their text can be cast to.
 _LOST = re.compile(r"\b(U?HUGEINT|BIT|TIME WITH TIME ZONE|BIGNUM)\b")
 _PLAIN: dict[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),

@@ -16,7 +16,7 @@ VALUE_BYTES = 32
 COST_PER_ROW = 0.01
 
 
-def columns(form: str) -> Columns:
+def plan_columns(form: str) -> Columns:
     """`form` is json or text."""
     text = text_columns("QUERY PLAN")
     return text if form == "text" else Columns(text.schema, [PgType(JSON, -1)])

@@ -14,7 +14,7 @@ from federation.pgwire.answers import Answer, Columns, text_answer, text_columns
 from federation.pgwire.dialect import statements as said
 from federation.pgwire.dialect.kinds import of_type
 from federation.pgwire.dialect.parameters import oid_of, without_void
-from federation.pgwire.explained import columns, explained
+from federation.pgwire.explained import explained, plan_columns
 from federation.pgwire.messages import TEXT
 from federation.pgwire.parameter_values import decode_parameter
 from federation.pgwire.portals import Portal
@@ -66,7 +66,7 @@ class Statements:
             case said.Show(name):
                 return self._shown(name)
             case said.Explain() as explain:
-                return columns(explain.form)
+                return plan_columns(explain.form)
             case said.Fetch(cursor):
                 return cursors.find(self._session, cursor).columns()
             case said.Execute(name):
@@ -112,7 +112,7 @@ class Statements:
     def _explain(self, parsed: said.Explain, asked: Asked, cancel: CancelToken) -> Answer:
         analyze, costs = (parsed.options.get(name, usual) in _ON for name, usual in (("analyze", ""), ("costs", "on")))
         explanation = self._queries.explain(self._session, asked, cancel, analyze=analyze, estimate=costs)
-        return text_answer(columns(parsed.form), [(value,) for value in explained(explanation, parsed.form)])
+        return text_answer(plan_columns(parsed.form), [(value,) for value in explained(explanation, parsed.form)])
 
     def _executed(self, parsed: said.Execute) -> Asked:
         prepared = self._session.find_prepared(parsed.name)

@@ -36,9 +36,9 @@ def _implied(part: exp.Expr) -> list[exp.Expr]:
         {each.sql(): each for each in filters.conjuncts(branch) if filters.plain(each) and not filters.volatile(each)}
         for branch in part.flatten()
     ]
-    common = [each for text, each in branches[0].items() if all(text in branch for branch in branches)]
-    rests = [[each for each in branch.values() if each not in common] for branch in branches]
-    made = [each.copy() for each in common]
+    common = {text: each for text, each in branches[0].items() if all(text in branch for branch in branches)}
+    rests = [[each for text, each in branch.items() if text not in common] for branch in branches]
+    made = [each.copy() for each in common.values()]
     for table in sorted(filters.tables_of(part)):
         alone = [[each for each in rest if filters.tables_of(each) == {table}] for rest in rests]
         if all(alone):
